@@ -2,5 +2,16 @@
 //!
 //! No SQL, no HTTP, no environment and no wall clock: all of that comes in through [`ports`].
 
+pub mod aggregate;
+pub mod aggregates;
+pub mod command;
+pub mod envelope;
+pub mod event;
 pub mod ids;
+pub mod money;
+pub mod ports;
+pub mod reference;
+pub mod refusal;
+pub mod sagas;
 pub mod time;
+pub mod upcast;

@@ -1,0 +1,33 @@
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::ids::{CommandId, CustomerId, TenantId};
+
+use super::StoreError;
+
+/// Committed with the command, so that a retry is answered alike after any crash.
+#[derive(Debug, Clone)]
+pub struct IdempotencyRecord {
+    pub key: String,
+    pub request_hash: [u8; 32],
+    pub status: u16,
+    pub answer: Bytes,
+    /// The customer under whose key `answer` is encrypted; `None` when it holds no personal data and is plain.
+    pub sealed_for: Option<CustomerId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    pub command_id: CommandId,
+    pub request_hash: [u8; 32],
+    pub status: u16,
+    pub answer: Bytes,
+    pub sealed_for: Option<CustomerId>,
+}
+
+pub trait IdempotencyStore: Send + Sync + 'static {
+    /// Waits for transactions of the tenant that may still be committing this key, so `None` means: it never will be by
+    /// an attempt whose connection is gone.
+    fn find<'a>(&'a self, tenant_id: TenantId, key: &'a str)
+    -> BoxFuture<'a, Result<Option<StoredAnswer>, StoreError>>;
+}

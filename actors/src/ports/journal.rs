@@ -1,0 +1,118 @@
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::ids::{BookingId, CommandId, CustomerId, EventId, StreamId, TenantId, Version};
+use crate::time::Timestamp;
+
+use super::{IdempotencyRecord, StoredAnswer};
+
+/// The one way of events into the event store.
+///
+/// `submit` queues and returns at once; `done` is called exactly once, from another thread, when the outcome is known.
+/// Appends of one tenant are committed in the order in which they were submitted. A caller that goes away changes nothing.
+pub trait Journal: Send + Sync + 'static {
+    /// Gives everything back when the lane's queue is full: nothing is written then, and `done` is never called.
+    fn submit(&self, append: Append, done: Completion) -> Result<(), JournalFull>;
+}
+
+pub type Completion = Box<dyn FnOnce(Result<Committed, AppendError>) + Send>;
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal's queue is full")]
+pub struct JournalFull;
+
+/// All of it is committed in one transaction, or none.
+#[derive(Debug, Clone)]
+pub struct Append {
+    pub tenant_id: TenantId,
+    pub command_id: CommandId,
+    /// The events' metadata, as JSON.
+    pub metadata: Bytes,
+    pub streams: Vec<StreamAppend>,
+    pub idempotency: Option<IdempotencyRecord>,
+    pub sagas: Vec<SagaRow>,
+    pub sealed: Vec<SealedRow>,
+}
+
+/// The stream must stand at `expected`. Without events it is only checked: a refusal is as durable as the state that it
+/// was decided on.
+#[derive(Debug, Clone)]
+pub struct StreamAppend {
+    pub stream: StreamId,
+    pub expected: Version,
+    pub events: Vec<NewEvent>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub event_id: EventId,
+    pub event_type: &'static str,
+    pub schema_version: u16,
+    pub payload: Bytes,
+    pub occurred_at: Timestamp,
+}
+
+/// A row of `saga_instances`, as of `version`.
+#[derive(Debug, Clone)]
+pub struct SagaRow {
+    pub saga_type: &'static str,
+    pub saga_id: Uuid,
+    pub version: Version,
+    pub status: &'static str,
+    /// JSON.
+    pub state: String,
+}
+
+/// What the vault keeps, already encrypted: it is committed with the command that brought it.
+#[derive(Debug, Clone)]
+pub enum SealedRow {
+    Customer(SealedCustomer),
+    Note(SealedNote),
+}
+
+/// `revision` is the one that this row follows; 0 is a customer that the vault doesn't know yet.
+#[derive(Debug, Clone)]
+pub struct SealedCustomer {
+    pub customer_id: CustomerId,
+    pub revision: i32,
+    pub wrapped_key: Bytes,
+    pub master_key_id: String,
+    pub profile: Bytes,
+    pub email_lookup: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct SealedNote {
+    pub customer_id: CustomerId,
+    pub booking_id: BookingId,
+    /// `note` or `cancellation_reason`.
+    pub kind: &'static str,
+    pub ciphertext: Bytes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The database transaction: readers that are past it have seen the events.
+    pub transaction_id: u64,
+    /// The store's clock: it tells later reads which partitions to look at.
+    pub recorded_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// A stream doesn't stand at the expected version, or a sealed row at the expected revision. Nothing was written.
+    #[error("another writer was first")]
+    Conflict,
+    /// The idempotency key is taken: here is what was answered then. Nothing was written.
+    #[error("the command was answered before")]
+    Duplicate(StoredAnswer),
+    /// The database refuses this append, and would refuse it again. Nothing was written.
+    #[error("the append was rejected: {0}")]
+    Rejected(String),
+    /// Nothing was written.
+    #[error("the database can't be reached: {0}")]
+    Unavailable(String),
+    /// The connection went away during the commit: look the command up before deciding again.
+    #[error("the outcome of the commit is unknown: {0}")]
+    Unknown(String),
+}
