@@ -1,0 +1,145 @@
+use codeccloud_actors::envelope::Caller;
+use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, TenantId, Version};
+use codeccloud_actors::money::Money;
+use codeccloud_actors::sagas::booking::BookingStatus;
+use codeccloud_actors::time::{Slot, Timestamp};
+use futures_util::future::BoxFuture;
+use jiff::civil::Date;
+
+/// Reads. Each waits, up to a bound, until it sees what the same user wrote before.
+///
+/// A `customer` sees the own bookings and points only; what is another's is as if it weren't there.
+pub trait Queries: Send + Sync + 'static {
+    /// In order of time, then of staff. `NotFound` for a service or a staff member that isn't there.
+    fn availability(&self, scope: Scope, query: AvailabilityQuery) -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>>;
+
+    fn booking(&self, scope: Scope, id: BookingId) -> BoxFuture<'_, Result<BookingView, QueryError>>;
+
+    fn bookings(&self, scope: Scope, filter: BookingFilter) -> BoxFuture<'_, Result<Page<BookingView>, QueryError>>;
+
+    fn loyalty(&self, scope: Scope, customer_id: CustomerId) -> BoxFuture<'_, Result<LoyaltyView, QueryError>>;
+
+    /// Newest first.
+    fn loyalty_history(
+        &self,
+        scope: Scope,
+        customer_id: CustomerId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<LoyaltyEntry>, QueryError>>;
+
+    /// `from` to `to`, both included, in the tenant's calendar; only days with something on them.
+    fn staff_utilisation(
+        &self,
+        scope: Scope,
+        staff_id: Option<StaffId>,
+        from: Date,
+        to: Date,
+    ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>>;
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    pub tenant_id: TenantId,
+    pub caller: Caller,
+}
+
+#[derive(Debug, Clone)]
+pub struct AvailabilityQuery {
+    pub service_id: ServiceId,
+    /// `None` is everyone who performs the service.
+    pub staff_id: Option<StaffId>,
+    pub range: Slot,
+    pub granularity_minutes: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotOffer {
+    pub slot: Slot,
+    pub service_id: ServiceId,
+    pub staff_id: StaffId,
+}
+
+/// A booking without personal data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BookingView {
+    pub id: BookingId,
+    pub version: Version,
+    pub status: BookingStatus,
+    pub staff_id: StaffId,
+    pub service_id: Option<ServiceId>,
+    pub customer_id: Option<CustomerId>,
+    pub slot: Slot,
+    pub price: Money,
+    pub moved: bool,
+    pub reason_recorded: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct BookingFilter {
+    /// Bookings whose slot starts in `[from, to)`.
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub staff_id: Option<StaffId>,
+    pub customer_id: Option<CustomerId>,
+    /// Empty is any. `Scheduled` includes the moved ones; see `moved`.
+    pub statuses: Vec<BookingStatus>,
+    pub moved: Option<bool>,
+    pub order: BookingOrder,
+    /// The slot start and id of the last booking of the page before.
+    pub after: Option<(Timestamp, BookingId)>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BookingOrder {
+    #[default]
+    EarliestFirst,
+    LatestFirst,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Whether there are more behind the last one.
+    pub more: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoyaltyView {
+    pub customer_id: CustomerId,
+    pub balance: u32,
+    pub earned_last_year: u32,
+    pub tier: Option<String>,
+    /// The points that expire next, and when.
+    pub next_expiry: Option<(u32, Timestamp)>,
+    pub version: Version,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoyaltyEntry {
+    pub version: Version,
+    pub kind: &'static str,
+    /// Signed.
+    pub points: i64,
+    pub booking_id: Option<BookingId>,
+    pub occurred_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UtilisationDay {
+    pub staff_id: StaffId,
+    pub date: Date,
+    pub booked_minutes: u32,
+    pub working_minutes: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,183 @@
+use std::sync::Arc;
+
+use codeccloud_actors::envelope::{Caller, Role};
+use codeccloud_actors::ids::{ServiceId, StaffId, TenantId, UserId};
+use codeccloud_actors::money::Money;
+use codeccloud_actors::reference::TenantReference;
+use codeccloud_actors::time::Slot;
+use futures_util::future::BoxFuture;
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use super::IdempotencyKey;
+
+/// Reference data: rows in every stage. Reads come from memory; a change returns once this node's memory has it.
+pub trait Reference: Send + Sync + 'static {
+    /// `None` for a tenant that isn't there, or is deleted.
+    fn tenant(&self, tenant_id: TenantId) -> Option<Arc<TenantReference>>;
+
+    fn create_service(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        new: NewService,
+        idempotency: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(ServiceId, bool), ReferenceError>>;
+
+    fn change_service(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: ServiceId,
+        change: ServiceChange,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>>;
+
+    fn create_staff(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        new: NewStaff,
+        idempotency: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(StaffId, bool), ReferenceError>>;
+
+    fn change_staff(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: StaffId,
+        change: StaffChange,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>>;
+
+    /// `None` puts no hours on record: always available.
+    fn set_working_hours(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: StaffId,
+        hours: Option<Vec<WorkingHours>>,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>>;
+
+    /// Hours of one day; `intervals: None` takes the exception away.
+    fn set_hours_exception(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: StaffId,
+        exception: HoursException,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>>;
+
+    fn time_off(&self, tenant_id: TenantId, id: StaffId) -> BoxFuture<'_, Result<Vec<TimeOffEntry>, ReferenceError>>;
+
+    fn add_time_off(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        new: NewTimeOff,
+        idempotency: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(Uuid, bool), ReferenceError>>;
+
+    fn remove_time_off(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        staff_id: StaffId,
+        id: Uuid,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>>;
+
+    /// `POST /v1/staff/invite`: a member, and a staff profile for one who serves customers.
+    fn invite(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        new: NewMember,
+        idempotency: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(UserId, Option<StaffId>, bool), ReferenceError>>;
+}
+
+#[derive(Debug, Clone)]
+pub struct NewService {
+    pub name: String,
+    pub duration_minutes: u32,
+    pub price: Money,
+    pub buffer_before_minutes: u32,
+    pub buffer_after_minutes: u32,
+    /// `None` is everyone.
+    pub staff_ids: Option<Vec<StaffId>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ServiceChange {
+    pub name: Option<String>,
+    pub duration_minutes: Option<u32>,
+    pub price: Option<Money>,
+    pub buffer_before_minutes: Option<u32>,
+    pub buffer_after_minutes: Option<u32>,
+    pub active: Option<bool>,
+    /// `Some(None)` is everyone.
+    pub staff_ids: Option<Option<Vec<StaffId>>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewStaff {
+    pub display_name: String,
+    pub color: String,
+    pub user_id: Option<UserId>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct StaffChange {
+    pub display_name: Option<String>,
+    pub color: Option<String>,
+    pub active: Option<bool>,
+}
+
+/// `weekday` 1 is Monday; minutes since midnight by the clock on the wall, `end_minute` up to 1440.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkingHours {
+    pub weekday: u8,
+    pub start_minute: u16,
+    pub end_minute: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct HoursException {
+    pub date: Date,
+    pub intervals: Option<Vec<(u16, u16)>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct NewTimeOff {
+    pub staff_id: StaffId,
+    pub slot: Slot,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeOffEntry {
+    pub id: Uuid,
+    pub slot: Slot,
+}
+
+/// The e-mail address of an invitation is not kept: sending it is the outbox's, in a later capability.
+#[derive(Debug, Clone)]
+pub struct NewMember {
+    pub user_id: UserId,
+    pub role: Role,
+    pub display_name: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{field}: {message}")]
+    Invalid { field: &'static str, message: String },
+    #[error("the idempotency key was used for another request")]
+    IdempotencyConflict,
+    /// The database's policies refuse it: not a member, or no longer one.
+    #[error("not allowed")]
+    Forbidden,
+    #[error("{0}")]
+    Unavailable(String),
+}
