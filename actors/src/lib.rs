@@ -13,5 +13,7 @@ pub mod ports;
 pub mod reference;
 pub mod refusal;
 pub mod sagas;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod upcast;
