@@ -16,5 +16,7 @@ pub mod reference;
 pub mod refusal;
 pub mod runtime;
 pub mod sagas;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod upcast;
