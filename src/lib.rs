@@ -1,0 +1,3 @@
+//! The world around the core: adapters, HTTP, migration and the command line.
+
+pub mod postgres;

@@ -1,0 +1,3 @@
+//! The PostgreSQL adapter.
+
+pub mod schema;
