@@ -1,4 +1,6 @@
-//! The world around the core: adapters, HTTP, migration and the command line.
+//! The world around the stateful core: adapters, HTTP, migration and the command line.
 
 pub mod ports;
 pub mod postgres;
+pub mod settings;
+pub mod telemetry;

@@ -9,6 +9,7 @@ pub mod command;
 pub mod envelope;
 pub mod event;
 pub mod ids;
+pub mod metrics_catalogue;
 pub mod money;
 pub mod ports;
 pub mod projections;
