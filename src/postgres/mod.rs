@@ -8,12 +8,13 @@ mod feed;
 mod idempotency;
 mod journal;
 mod projections;
+mod rows;
 mod snapshots;
 mod streams;
 mod types;
 
 pub use database::{ConnectionPool, Connector, Database, DatabaseRole};
-pub use feed::{FeedWaker, PostgresFeed};
+pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
 pub use idempotency::PostgresIdempotency;
 pub use journal::{JournalSettings, PostgresJournal};
 pub use projections::PostgresProjectionStore;

@@ -59,3 +59,25 @@ impl<'a> FromSql<'a> for JsonText<'a> {
 
     accepts!(JSONB);
 }
+
+/// A transaction id that never wraps around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Xid8(pub u64);
+
+impl ToSql for Xid8 {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_u64(self.0);
+        Ok(IsNull::No)
+    }
+
+    accepts!(XID8);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Xid8 {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Xid8(u64::from_be_bytes(raw.try_into()?)))
+    }
+
+    accepts!(XID8);
+}

@@ -113,7 +113,7 @@ impl<A: Aggregate + Routed> AggregateActor<A> {
 
     /// Drops the state after a panic or a failed append.
     fn restart(&mut self, ctx: &mut Context<Self>) {
-        metrics::counter!(names::ACTOR_RESTARTS, "aggregate_type" => A::TYPE.as_str()).increment(1);
+        metrics::counter!(names::ACTOR_RESTARTS.name, "aggregate_type" => A::TYPE.as_str()).increment(1);
         self.reload(ctx);
     }
 
@@ -281,12 +281,12 @@ impl<A: Aggregate + Routed> Actor for AggregateActor<A> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        metrics::gauge!(names::ACTIVE_ACTORS, "aggregate_type" => A::TYPE.as_str()).increment(1.0);
+        metrics::gauge!(names::ACTORS_ACTIVE.name, "aggregate_type" => A::TYPE.as_str()).increment(1.0);
         self.reload(ctx);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        metrics::gauge!(names::ACTIVE_ACTORS, "aggregate_type" => A::TYPE.as_str()).decrement(1.0);
+        metrics::gauge!(names::ACTORS_ACTIVE.name, "aggregate_type" => A::TYPE.as_str()).decrement(1.0);
         self.shared.actor_ended();
     }
 }

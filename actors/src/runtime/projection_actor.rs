@@ -88,10 +88,10 @@ impl<P: Projection + Unpin> ProjectionActor<P> {
             batch.events.first().map_or(0, |oldest| self.clock.now().as_millis() - oldest.occurred_at.as_millis())
         };
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!(names::OLDEST_UNAPPLIED_EVENT_AGE, "projection" => P::NAME).set(lag_ms.max(0) as f64 / 1e3);
-        metrics::counter!(names::PROJECTION_EVENTS_APPLIED, "projection" => P::NAME).absolute(self.fold.events_applied);
+        metrics::gauge!(names::PROJECTION_UNAPPLIED_AGE.name, "projection" => P::NAME).set(lag_ms.max(0) as f64 / 1e3);
+        metrics::counter!(names::PROJECTION_EVENTS.name, "projection" => P::NAME).absolute(self.fold.events_applied);
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!(names::PROJECTION_STOPPED_TENANTS, "projection" => P::NAME).set(self.fold.stopped.len() as f64);
+        metrics::gauge!(names::PROJECTION_TENANTS_STOPPED.name, "projection" => P::NAME).set(self.fold.stopped.len() as f64);
         for (tenant_id, at) in stopped {
             tracing::error!(
                 projection = P::NAME, %tenant_id, position = at.position.0, reason = %at.reason,

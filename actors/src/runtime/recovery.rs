@@ -72,7 +72,7 @@ fn from_snapshot<A: Aggregate>(loaded: &LoadedStream) -> Option<(A, Version)> {
         Ok(state) => Some((state, snapshot.version)),
         Err(reason) => {
             tracing::warn!(stream = %loaded.stream, version = %snapshot.version, %reason, "a snapshot was dropped");
-            metrics::counter!(names::SNAPSHOTS_UNREADABLE, "aggregate_type" => A::TYPE.as_str()).increment(1);
+            metrics::counter!(names::SNAPSHOTS.name, "outcome" => "unreadable").increment(1);
             None
         }
     }

@@ -77,7 +77,7 @@ impl Lane {
                 }
             }
             #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH, "lane" => self.name.clone()).set(queue.len() as f64);
+            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH.name, "lane" => self.name.clone()).set(queue.len() as f64);
             waiting = self.commit(waiting).await;
         }
     }
@@ -99,7 +99,7 @@ impl Lane {
             }
             match self.transact(&part, &batch).await {
                 Ok(committed) => {
-                    record_commit(part.len());
+                    record_commit(&self.name, part.len());
                     part.into_iter().for_each(|queued| (queued.done)(Ok(committed)));
                     self.waker.committed();
                 }
@@ -167,7 +167,7 @@ impl Lane {
         let (client, statement) = self.connection.as_ref().expect("connected before");
         let started = Instant::now();
         let row = client.query_one(statement, &columns.params()).await.map_err(|error| refused(&error, &columns))?;
-        metrics::histogram!(names::JOURNAL_COMMIT_SECONDS, "lane" => self.name.clone())
+        metrics::histogram!(names::JOURNAL_COMMIT.name, "lane" => self.name.clone())
             .record(started.elapsed().as_secs_f64());
         let transaction_id: &str = row.get(0);
         let PgTime(recorded_at) = row.get(1);
@@ -258,9 +258,9 @@ fn fail_all(part: Vec<Queued>, error: &AppendError) {
     }
 }
 
-fn record_commit(appends: usize) {
+fn record_commit(lane: &str, appends: usize) {
     #[allow(clippy::cast_precision_loss, reason = "a histogram")]
-    metrics::histogram!(names::JOURNAL_BATCH_SIZE).record(appends as f64);
+    metrics::histogram!(names::JOURNAL_BATCH_SIZE.name, "lane" => lane.to_owned()).record(appends as f64);
 }
 
 fn refused(error: &tokio_postgres::Error, columns: &Columns<'_>) -> Refused {
