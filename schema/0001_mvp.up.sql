@@ -1,5 +1,5 @@
 -- The MVP's tables, which deployments already run, and the roles and policies that everything later builds on.
--- Only what the MVP has: no foreign key, default or check beyond its own, so that a fresh database and an adopted one agree.
+-- No column, unique or foreign key beyond the MVP's own, so that a fresh database and an adopted one agree.
 -- Row security is forced and the owner has no BYPASSRLS: whoever reads or writes rows does it under a policy below.
 
 create extension if not exists btree_gist;
@@ -39,8 +39,6 @@ $$;
 grant usage on schema public, app_private, auth to
     anon, authenticated, service_role, codeccloud_membership, codeccloud_audit, codeccloud_store, codeccloud_journal,
     codeccloud_reader, codeccloud_operator, codeccloud_vault;
-
--- Tables ------------------------------------------------------------------------------------------------------------
 
 create table tenants (
     id uuid primary key default gen_random_uuid(),
@@ -204,8 +202,6 @@ create table outbox_events (
 );
 create index on outbox_events (id) where processed_at is null;
 
--- Who is asking -----------------------------------------------------------------------------------------------------
-
 create function auth.uid() returns uuid stable parallel safe
 return (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid;
 
@@ -230,8 +226,6 @@ return exists (
     select from public.tenant_members m
     where m.tenant_id = tenant and m.user_id = auth.uid() and m.revoked_at is null and m.role = 'owner'
 );
-
--- Policies ----------------------------------------------------------------------------------------------------------
 
 -- What every tenant table gets. The policy says `tenant_id = current_tenant_id() and is_tenant_member(tenant_id)`, of the
 -- rows read and of those written, in a form that looks membership up once a statement instead of once a row. Grants stay
@@ -296,8 +290,6 @@ grant insert on audit_log, outbox_events to codeccloud_audit;
 grant usage on sequence audit_log_id_seq, outbox_events_id_seq to codeccloud_audit;
 grant select (id, data_version), update (data_version) on tenants to codeccloud_audit;
 grant select, insert, update on product_stock to codeccloud_audit;
-
--- Triggers ----------------------------------------------------------------------------------------------------------
 
 create function app_private.keep_slot_bounds() returns trigger language plpgsql as $$
 begin
@@ -425,8 +417,6 @@ alter function app_private.bump_data_version() owner to codeccloud_audit;
 alter function app_private.record_audit() owner to codeccloud_audit;
 alter function app_private.record_outbox() owner to codeccloud_audit;
 revoke create on schema app_private from codeccloud_membership, codeccloud_audit;
-
--- Partitions --------------------------------------------------------------------------------------------------------
 
 -- Makes the month's partition (months are UTC) and says whether it had to. Built beside the table and then attached, so
 -- that bookings are not held up. Row security and the exclusion do not come from the table: the partition gets its own.

@@ -27,9 +27,12 @@ async fn goes_down_to_nothing_and_up_again_the_same() {
     assert!(left.iter().all(|object| object.contains("schema_migrations")), "left behind: {left:#?}");
     assert!(schema::status(&owner).await.unwrap().iter().all(|migration| migration.applied_at.is_none()));
 
-    let applied = schema::apply(&mut owner).await.unwrap();
-    assert_eq!(applied.len(), taken_back.len());
-    assert_eq!(catalogue(&owner).await, before);
+    // Less far down as well: what a rollback forgets is hidden once the table it hangs on goes too.
+    for (to, _) in (0..).zip(&taken_back) {
+        schema::rollback(&mut owner, to).await.unwrap();
+        schema::apply(&mut owner).await.unwrap();
+        assert_eq!(catalogue(&owner).await, before, "down to {to} and up again");
+    }
     assert!(schema::status(&owner).await.unwrap().iter().all(|migration| migration.applied_at.is_some()));
 }
 
