@@ -1,0 +1,3 @@
+//! The world around the stateful core.
+
+pub mod load;
