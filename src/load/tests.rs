@@ -34,6 +34,8 @@ struct Faults {
     /// The first booking is acknowledged but not kept.
     forget: bool,
     double_book: bool,
+    /// Connections end once they have answered, without announcing it.
+    hang_up: bool,
 }
 
 impl Fake {
@@ -151,7 +153,7 @@ async fn serve(stream: TcpStream, fake: Arc<tokio::sync::Mutex<Fake>>) {
         }
         let answer = answer.to_string();
         let text = format!("HTTP/1.1 {status} X\r\n{link}Content-Length: {}\r\n\r\n{answer}", answer.len());
-        if stream.write_all(text.as_bytes()).await.is_err() {
+        if stream.write_all(text.as_bytes()).await.is_err() || fake.faults.hang_up {
             return;
         }
     }
@@ -205,6 +207,13 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
     assert_eq!(report.errors.get(&ExchangeError::ConnectionLost), Some(&1));
     assert_eq!((report.bookings, fake.lock().await.bookings.len()), (50, 50));
     assert!(!report.check_failed(), "{report}");
+}
+
+#[tokio::test]
+async fn a_connection_that_ended_while_idle_is_no_error() {
+    let (url, _) = Fake::start(Faults { hang_up: true, ..Faults::default() }).await;
+    let report = load(&url, "--rate 20 --duration 0.5 --connections 1 --no-check").await;
+    assert_eq!((report.bookings, report.errors.len()), (10, 0), "{report}");
 }
 
 #[tokio::test]
