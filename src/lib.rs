@@ -1,0 +1,5 @@
+//! The world around the stateful core.
+
+pub mod auth;
+pub mod postgres;
+pub mod vault;

@@ -1,0 +1,3 @@
+//! The adapters that keep things in PostgreSQL, one file a port.
+
+pub mod vault;
