@@ -1,7 +1,9 @@
 //! The world around the stateful core: adapters, HTTP, migration and the command line.
 
+pub mod auth;
 pub mod load;
-//ports
+pub mod ports;
 pub mod postgres;
 pub mod settings;
 pub mod telemetry;
+pub mod vault;
