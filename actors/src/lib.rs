@@ -9,10 +9,15 @@ pub mod command;
 pub mod envelope;
 pub mod event;
 pub mod ids;
+pub mod metrics_catalogue;
 pub mod money;
 pub mod ports;
+pub mod projections;
 pub mod reference;
 pub mod refusal;
+pub mod runtime;
 pub mod sagas;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod upcast;

@@ -228,7 +228,8 @@ mod tests {
             let instant = Timestamp(millis);
             let text = instant.to_string();
             prop_assert_eq!(parse_canonical(&text), Some(instant));
-            prop_assert_eq!(text.parse::<jiff::Timestamp>().map(Timestamp::from_jiff), Ok(instant));
+            let read = text.parse::<jiff::Timestamp>().ok();
+            prop_assert_eq!(read.map(Timestamp::from_jiff), Some(instant));
         }
     }
 

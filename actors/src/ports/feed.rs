@@ -55,6 +55,9 @@ pub struct OpenWindow {
     pub high: u64,
     /// Events of the window up to here are covered.
     pub after: Position,
+    /// No event of the window still to come was recorded before this. It says nothing of later windows: a transaction
+    /// that was open all the while may have recorded its events long ago.
+    pub since_ms: i64,
 }
 
 impl FeedCursor {

@@ -11,15 +11,11 @@ use super::{IdempotencyRecord, StoredAnswer};
 /// `submit` queues and returns at once; `done` is called exactly once, from another thread, when the outcome is known.
 /// Appends of one tenant are committed in the order in which they were submitted. A caller that goes away changes nothing.
 pub trait Journal: Send + Sync + 'static {
-    /// Gives everything back when the lane's queue is full: nothing is written then, and `done` is never called.
-    fn submit(&self, append: Append, done: Completion) -> Result<(), JournalFull>;
+    /// `false` when the lane's queue is full: `done` was then called with [`AppendError::QueueFull`] before the return.
+    fn submit(&self, append: Append, done: Completion) -> bool;
 }
 
 pub type Completion = Box<dyn FnOnce(Result<Committed, AppendError>) + Send>;
-
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal's queue is full")]
-pub struct JournalFull;
 
 /// All of it is committed in one transaction, or none.
 #[derive(Debug, Clone)]
@@ -109,6 +105,9 @@ pub enum AppendError {
     /// The database refuses this append, and would refuse it again. Nothing was written.
     #[error("the append was rejected: {0}")]
     Rejected(String),
+    /// Too many appends wait. Nothing was written, and nothing before it is in doubt.
+    #[error("the journal's queue is full")]
+    QueueFull,
     /// Nothing was written.
     #[error("the database can't be reached: {0}")]
     Unavailable(String),

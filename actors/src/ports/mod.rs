@@ -11,7 +11,7 @@ pub use clock::{Clock, Ids};
 pub use feed::{Feed, FeedCursor, FeedPage, FeedPlace, OpenWindow};
 pub use idempotency::{IdempotencyRecord, IdempotencyStore, StoredAnswer};
 pub use journal::{
-    Append, AppendError, Committed, Completion, Journal, JournalFull, NewEvent, SagaRow, SealedCustomer, SealedNote,
+    Append, AppendError, Committed, Completion, Journal, NewEvent, SagaRow, SealedCustomer, SealedNote,
     SealedRow, StreamAppend,
 };
 pub use projections::{ProjectionStore, SavedProjection};

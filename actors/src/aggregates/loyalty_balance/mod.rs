@@ -1,7 +1,41 @@
-//! A customer's points with one tenant.
+//! A customer's points with one tenant: earned, spent, corrected, taken back and expired, never below zero.
+//!
+//! The state holds what decisions need and no history: a list of what happened is the event stream itself.
 
 mod commands;
+mod decide;
 mod events;
+mod evolve;
+mod state;
+#[cfg(test)]
+mod tests;
 
 pub use commands::{LoyaltyCommand, LoyaltyRefusal};
 pub use events::{LoyaltyBalanceEvent, PointsAccrued, PointsAdjusted, PointsExpired, PointsRedeemed, PointsReversed};
+pub use state::LoyaltyBalance;
+
+use crate::aggregate::{Aggregate, Context, Decision};
+use crate::ids::AggregateType;
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+impl Aggregate for LoyaltyBalance {
+    const TYPE: AggregateType = AggregateType::LoyaltyBalance;
+    const STATE_FORMAT: u16 = 1;
+
+    type Command = LoyaltyCommand;
+    type Event = LoyaltyBalanceEvent;
+
+    fn decide(
+        &self,
+        command: &LoyaltyCommand,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<Decision<LoyaltyBalanceEvent>, Refusal> {
+        decide::decide(self, command, context, now)
+    }
+
+    fn evolve(&mut self, event: &LoyaltyBalanceEvent, occurred_at: Timestamp) {
+        evolve::evolve(self, event, occurred_at);
+    }
+}

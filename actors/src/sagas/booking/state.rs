@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::SagaState;
 use crate::ids::{CustomerId, ServiceId, StaffId};
 use crate::money::Money;
 use crate::time::{Slot, Timestamp};
@@ -21,7 +22,53 @@ pub struct BookingDetails {
     pub moved: bool,
     pub reason_recorded: bool,
     pub created_at: Timestamp,
+    /// When the last event occurred.
     pub updated_at: Timestamp,
+}
+
+impl BookingDetails {
+    /// The status that the wire contract shows: one that is scheduled and was moved is `rescheduled`.
+    pub fn api_status(&self) -> &'static str {
+        match self.status {
+            BookingStatus::Scheduled if self.moved => "rescheduled",
+            status => status.as_str(),
+        }
+    }
+
+    pub(super) fn saga_state(&self) -> SagaState {
+        let status = self.status.as_str();
+        let row = SagaJson {
+            staff_id: self.staff_id,
+            service_id: self.service_id,
+            customer_id: self.customer_id,
+            slot_start: self.slot.start,
+            slot_end: self.slot.end,
+            status,
+            price: self.price,
+            moved: self.moved,
+            reason_recorded: self.reason_recorded,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        };
+        SagaState { status, state: serde_json::to_string(&row).expect("ids, times and numbers are JSON") }
+    }
+}
+
+/// The form of `saga_instances.state`: what the wire calls a booking, without what only the vault knows.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SagaJson {
+    staff_id: StaffId,
+    service_id: Option<ServiceId>,
+    customer_id: Option<CustomerId>,
+    slot_start: Timestamp,
+    slot_end: Timestamp,
+    status: &'static str,
+    price: Money,
+    moved: bool,
+    reason_recorded: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

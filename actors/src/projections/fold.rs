@@ -1,0 +1,70 @@
+//! A projection with its checkpoint: what is saved, rebuilt and swapped as one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::RecordedEvent;
+use crate::ids::{Position, TenantId};
+use crate::ports::{FeedCursor, SavedProjection};
+
+use super::{Applicable, NotApplicable, Projection};
+
+#[derive(Debug, Clone, Default)]
+pub struct Fold<P> {
+    pub model: P,
+    pub cursor: FeedCursor,
+    pub events_applied: u64,
+    /// Tenants at an event that can't be applied. Their later events are passed over until an operator has the projection
+    /// rebuilt; the reads of all others go on.
+    pub stopped: BTreeMap<TenantId, Stopped>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    pub position: Position,
+    pub reason: String,
+}
+
+impl<P: Projection> Fold<P> {
+    /// Applies what this fold hasn't seen yet and moves its checkpoint. Returns the tenants that stopped here.
+    pub fn apply(&mut self, events: &[RecordedEvent], cursor: FeedCursor) -> Vec<(TenantId, Stopped)> {
+        let mut stopped = Vec::new();
+        for recorded in events {
+            if recorded.stream.aggregate_type != P::FOLDS || self.cursor.covers(recorded.place) {
+                continue;
+            }
+            let tenant_id = recorded.stream.tenant_id;
+            if !self.stopped.is_empty() && self.stopped.contains_key(&tenant_id) {
+                continue;
+            }
+            self.events_applied += 1;
+            if let Err(NotApplicable(reason)) = Applicable::of(recorded).and_then(|event| self.model.apply(&event)) {
+                let at = Stopped { position: recorded.place.position, reason };
+                self.stopped.insert(tenant_id, at.clone());
+                stopped.push((tenant_id, at));
+            }
+        }
+        self.cursor = cursor;
+        stopped
+    }
+
+    pub fn encode(&self) -> SavedProjection {
+        let state = rmp_serde::to_vec(&(&self.model, &self.stopped)).expect("models hold nothing that MessagePack can't");
+        SavedProjection {
+            cursor: self.cursor,
+            events_applied: self.events_applied,
+            format: P::FORMAT,
+            state: state.into(),
+        }
+    }
+
+    /// A snapshot of another format is an error: the projection is then rebuilt from events.
+    pub fn decode(saved: &SavedProjection) -> Result<Fold<P>, String> {
+        if saved.format != P::FORMAT {
+            return Err(format!("its format is {}, not {}", saved.format, P::FORMAT));
+        }
+        let (model, stopped) = rmp_serde::from_slice(&saved.state).map_err(|error| error.to_string())?;
+        Ok(Fold { model, cursor: saved.cursor, events_applied: saved.events_applied, stopped })
+    }
+}

@@ -1,0 +1,412 @@
+//! The actor that owns one aggregate: decides against the state in memory, and goes on while the commit is under way.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::Instant;
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
+
+use crate::aggregate::{Aggregate, Decision};
+use crate::answer::Verdict;
+use crate::event::EventBody;
+use crate::ids::{EventId, StreamId, Version};
+use crate::metrics_catalogue as names;
+use crate::ports::{AppendError, NewEvent, Snapshot, StreamAppend};
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+use super::Shared;
+use super::execution::{Execution, ExecutionError, Failure, Outcome, settle};
+use super::recovery::{Recovered, recover};
+use super::routes::Routed;
+use super::supervision::Backoff;
+
+pub(super) struct AggregateActor<A: Aggregate> {
+    stream: StreamId,
+    shared: Arc<Shared>,
+    state: A,
+    /// Of `state`, which runs ahead of the store by what is in flight.
+    version: Version,
+    snapshot_version: Version,
+    flight: Arc<Flight>,
+    health: Health,
+}
+
+/// Appends on their way. Replaced as a whole when the state is reloaded, so that what becomes of older ones is ignored.
+struct Flight {
+    appends: AtomicU32,
+    durable_version: AtomicU32,
+    recorded_at: AtomicI64,
+}
+
+enum Health {
+    Ready,
+    /// The state could not be loaded, or is not to be trusted; it is loaded anew with the first command after the pause.
+    Broken(Backoff),
+}
+
+/// A command for this actor's aggregate.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Task<A: Aggregate> {
+    pub command: A::Command,
+    pub execution: Box<Execution>,
+}
+
+/// An append of this flight failed: the state is ahead of a store that will never follow.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct AppendFailed(Arc<Flight>);
+
+/// Another node wrote this version.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ForeignEvent(pub Version);
+
+/// The router lets go of the actor; it ends by itself when its mailbox is empty.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Passivate;
+
+impl<A: Aggregate + Routed> AggregateActor<A> {
+    pub fn new(stream: StreamId, shared: Arc<Shared>) -> Self {
+        AggregateActor {
+            stream,
+            shared,
+            state: A::default(),
+            version: Version::NONE,
+            snapshot_version: Version::NONE,
+            flight: Flight::at(Version::NONE, Timestamp::default()),
+            health: Health::Ready,
+        }
+    }
+
+    fn reload(&mut self, ctx: &mut Context<Self>) {
+        let mut backoff = match &self.health {
+            Health::Ready => Backoff::default(),
+            Health::Broken(backoff) => *backoff,
+        };
+        self.flight = Flight::at(Version::NONE, Timestamp::default());
+        let shared = Arc::clone(&self.shared);
+        let stream = self.stream;
+        let loading = wrap_future(async move { recover::<A>(stream, &shared).await });
+        ctx.wait(loading.map(move |recovered, actor: &mut Self, _| match recovered {
+            Ok(recovered) => actor.adopt(recovered),
+            Err(error) => {
+                tracing::error!(stream = %actor.stream, %error, "an aggregate could not be loaded");
+                backoff.failed(&actor.shared.settings);
+                actor.health = Health::Broken(backoff);
+            }
+        }));
+    }
+
+    fn adopt(&mut self, recovered: Recovered<A>) {
+        self.state = recovered.state;
+        self.version = recovered.version;
+        self.snapshot_version = recovered.snapshot_version;
+        self.flight = Flight::at(recovered.version, recovered.recorded_at);
+        self.health = Health::Ready;
+    }
+
+    /// Drops the state after a panic or a failed append.
+    fn restart(&mut self, ctx: &mut Context<Self>) {
+        metrics::counter!(names::ACTOR_RESTARTS.name, "aggregate_type" => A::TYPE.as_str()).increment(1);
+        self.reload(ctx);
+    }
+
+    fn perform(&mut self, command: &A::Command, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
+        if execution.deadline <= Instant::now() {
+            return execution.fail(ExecutionError::Timeout);
+        }
+        let now = self.shared.clock.now();
+        // Only the aggregate that the command was sent to is meant by a precondition.
+        let precondition = execution.precondition.take();
+        let decided = catch_unwind(AssertUnwindSafe(|| self.state.decide(command, &execution.context, now)));
+        match (decided, precondition) {
+            (Err(_), _) => self.contain_panic(execution, ctx),
+            // Comes before the precondition: whose booking it is not learns nothing about its version.
+            (Ok(Err(refusal @ Refusal::NotFound(_))), _) => self.refuse(&refusal, execution, ctx),
+            (Ok(_), Some(expected)) if expected != self.version => {
+                self.refuse(&Refusal::VersionMismatch { expected, current: self.version }, execution, ctx);
+            }
+            (Ok(Err(refusal)), _) => self.refuse(&refusal, execution, ctx),
+            (Ok(Ok(decision)), _) => self.accept(decision, execution, now, ctx),
+        }
+    }
+
+    fn contain_panic(&mut self, execution: Box<Execution>, ctx: &mut Context<Self>) {
+        tracing::error!(stream = %self.stream, command_id = %execution.command_id, "a command made its aggregate panic");
+        execution.fail(ExecutionError::Internal("the aggregate panicked".to_owned()));
+        self.restart(ctx);
+    }
+
+    fn accept(&mut self, decision: Decision<A::Event>, mut execution: Box<Execution>, now: Timestamp, ctx: &mut Context<Self>) {
+        let mut state = self.state.clone();
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            for event in &decision.events {
+                state.evolve(event, now);
+            }
+        }));
+        if folded.is_err() {
+            return self.contain_panic(execution, ctx);
+        }
+        let version = self.version.plus(decision.events.len());
+        let part = self.shared.decided::<A>(&mut execution, self.stream, &state, self.version, &decision, now);
+        execution.parts.push(part);
+        execution.requests.extend(decision.requests);
+        match execution.requests.pop_front() {
+            Some(request) => self.ask(request, execution, state, version, ctx),
+            None => self.submit(execution, state, version, ctx),
+        }
+    }
+
+    /// Hands the command on with this aggregate's part, and does nothing else until it is known what became of it.
+    fn ask(
+        &mut self,
+        request: crate::command::Command,
+        mut execution: Box<Execution>,
+        state: A,
+        version: Version,
+        ctx: &mut Context<Self>,
+    ) {
+        let (reply, outcome) = oneshot::channel();
+        let caller = std::mem::replace(&mut execution.reply, reply);
+        self.shared.dispatch(request, execution);
+        ctx.wait(wrap_future(outcome).map(move |outcome: Result<Outcome, _>, actor: &mut Self, ctx| {
+            let outcome = outcome
+                .unwrap_or_else(|_| Err(Failure::Error(ExecutionError::Unknown("an actor was dropped".to_owned()))));
+            match &outcome {
+                Ok(executed) => actor.committed_elsewhere(state, version, executed.committed),
+                Err(Failure::Refused(_)) => {}
+                Err(Failure::Error(_)) => actor.restart(ctx),
+            }
+            let _ = caller.send(outcome);
+        }));
+    }
+
+    fn committed_elsewhere(&mut self, state: A, version: Version, committed: Option<crate::ports::Committed>) {
+        self.state = state;
+        self.version = version;
+        if let Some(committed) = committed {
+            self.flight.landed(version, committed.recorded_at);
+        }
+        self.snapshot_when_due();
+    }
+
+    /// The last aggregate to decide: what it and those before it decided goes into one append.
+    fn submit(&mut self, mut execution: Box<Execution>, state: A, version: Version, ctx: &mut Context<Self>) {
+        let due = version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every;
+        let snapshot = due.then(|| snapshot(self.stream, &state, version, Timestamp::default()));
+        let append = execution.append();
+        let answer = execution.answer();
+        let Execution { reply, .. } = *execution;
+        if self.send(append, answer, reply, false, version, snapshot, ctx) {
+            self.state = state;
+            self.version = version;
+            if due {
+                self.snapshot_version = version;
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
+        execution.parts.push(StreamAppend { stream: self.stream, expected: self.version, events: Vec::new() });
+        let append = execution.refuse(refusal);
+        let answer = execution.answer();
+        let Execution { reply, .. } = *execution;
+        if append.idempotency.is_none() && self.flight.is_empty() {
+            // Nothing to store, and the state that it was decided on is durable already.
+            let _ = reply.send(Err(Failure::Refused(super::Executed { answer, committed: None })));
+            return;
+        }
+        self.send(append, answer, reply, true, self.version, None, ctx);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call for both kinds of append")]
+    fn send(
+        &mut self,
+        append: crate::ports::Append,
+        answer: crate::answer::Answer,
+        reply: super::execution::Reply,
+        refused: bool,
+        version: Version,
+        snapshot: Option<Snapshot>,
+        ctx: &mut Context<Self>,
+    ) -> bool {
+        let address = ctx.address();
+        let flight = Arc::clone(&self.flight);
+        let shared = Arc::clone(&self.shared);
+        flight.appends.fetch_add(1, Ordering::AcqRel);
+        self.shared.journal.submit(
+            append,
+            Box::new(move |result| {
+                match &result {
+                    Ok(committed) => {
+                        flight.landed(version, committed.recorded_at);
+                        if let Some(snapshot) = snapshot {
+                            shared.snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
+                        }
+                    }
+                    // Was never on its way, so the state isn't ahead.
+                    Err(AppendError::QueueFull) => {}
+                    // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes
+                    // the mailbox's bound, which is right here: there are never more of these than appends in flight.
+                    Err(_) => address.do_send(AppendFailed(Arc::clone(&flight))),
+                }
+                flight.appends.fetch_sub(1, Ordering::AcqRel);
+                settle(reply, answer, refused, result);
+            }),
+        )
+    }
+
+    fn snapshot_when_due(&mut self) {
+        if self.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every {
+            self.snapshot_durable();
+        }
+    }
+
+    fn snapshot_durable(&mut self) {
+        if self.flight.is_empty() && self.version > self.snapshot_version {
+            self.snapshot_version = self.version;
+            let recorded_at = Timestamp::from_millis(self.flight.recorded_at.load(Ordering::Acquire));
+            self.shared.snapshots.save(snapshot(self.stream, &self.state, self.version, recorded_at));
+        }
+    }
+}
+
+impl<A: Aggregate + Routed> Actor for AggregateActor<A> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        metrics::gauge!(names::ACTORS_ACTIVE.name, "aggregate_type" => A::TYPE.as_str()).increment(1.0);
+        self.reload(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        metrics::gauge!(names::ACTORS_ACTIVE.name, "aggregate_type" => A::TYPE.as_str()).decrement(1.0);
+        self.shared.actor_ended();
+    }
+}
+
+impl<A: Aggregate + Routed> Handler<Task<A>> for AggregateActor<A> {
+    type Result = ();
+
+    fn handle(&mut self, task: Task<A>, ctx: &mut Self::Context) {
+        match &self.health {
+            Health::Ready => self.perform(&task.command, task.execution, ctx),
+            Health::Broken(backoff) => match backoff.remaining() {
+                Some(retry_after) => task.execution.fail(ExecutionError::Unavailable {
+                    reason: format!("{} can't be loaded", A::TYPE),
+                    retry_after,
+                }),
+                None => {
+                    self.reload(ctx);
+                    // Handled again after the reload, behind what has come in meanwhile.
+                    if let Err(actix::prelude::SendError::Full(task) | actix::prelude::SendError::Closed(task)) =
+                        ctx.address().try_send(task)
+                    {
+                        task.execution.fail(ExecutionError::unavailable("the mailbox is full"));
+                    }
+                }
+            },
+        }
+    }
+}
+
+impl<A: Aggregate + Routed> Handler<AppendFailed> for AggregateActor<A> {
+    type Result = ();
+
+    fn handle(&mut self, failed: AppendFailed, ctx: &mut Self::Context) {
+        if Arc::ptr_eq(&failed.0, &self.flight) {
+            self.restart(ctx);
+        }
+    }
+}
+
+impl<A: Aggregate + Routed> Handler<ForeignEvent> for AggregateActor<A> {
+    type Result = ();
+
+    fn handle(&mut self, foreign: ForeignEvent, ctx: &mut Self::Context) {
+        // What is in flight at this version or above fails by itself, and reloads then.
+        if foreign.0 > self.version {
+            self.reload(ctx);
+        }
+    }
+}
+
+impl<A: Aggregate + Routed> Handler<Passivate> for AggregateActor<A> {
+    type Result = ();
+
+    fn handle(&mut self, _: Passivate, _: &mut Self::Context) {
+        self.snapshot_durable();
+    }
+}
+
+impl Flight {
+    fn at(version: Version, recorded_at: Timestamp) -> Arc<Flight> {
+        Arc::new(Flight {
+            appends: AtomicU32::new(0),
+            durable_version: AtomicU32::new(version.0),
+            recorded_at: AtomicI64::new(recorded_at.as_millis()),
+        })
+    }
+
+    fn landed(&self, version: Version, recorded_at: Timestamp) {
+        self.durable_version.fetch_max(version.0, Ordering::AcqRel);
+        self.recorded_at.fetch_max(recorded_at.as_millis(), Ordering::AcqRel);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.appends.load(Ordering::Acquire) == 0
+    }
+}
+
+fn snapshot<A: Aggregate>(stream: StreamId, state: &A, version: Version, recorded_at: Timestamp) -> Snapshot {
+    let state = rmp_serde::to_vec(state).expect("states hold nothing that MessagePack can't");
+    Snapshot { stream, version, recorded_at, format: A::STATE_FORMAT, state: state.into() }
+}
+
+impl Shared {
+    /// Writes what an aggregate decided into the execution: its response and its saga row; returns its part of the append.
+    pub(super) fn decided<A: Aggregate + Routed>(
+        &self,
+        execution: &mut Execution,
+        stream: StreamId,
+        state: &A,
+        before: Version,
+        decision: &Decision<A::Event>,
+        now: Timestamp,
+    ) -> StreamAppend {
+        let events: Vec<NewEvent> = decision
+            .events
+            .iter()
+            .map(|event| NewEvent {
+                event_id: EventId(self.ids.uuid()),
+                event_type: event.event_type(),
+                schema_version: event.schema_version(),
+                payload: event.payload(),
+                occurred_at: now,
+            })
+            .collect();
+        let version = before.plus(events.len());
+        if execution.response.is_none() {
+            let decided: Vec<_> = decision.events.iter().cloned().map(EventBody::into_event).collect();
+            let event_id = events.first().map_or_else(|| EventId(self.ids.uuid()), |event| event.event_id);
+            let verdict = Verdict::Accepted { state: state.view(), version, event_id, events: &decided };
+            execution.response = Some((execution.respond)(&verdict));
+        }
+        if let (Some(saga), false) = (state.saga_state(), events.is_empty()) {
+            execution.sagas.push(crate::ports::SagaRow {
+                saga_type: A::TYPE.as_str(),
+                saga_id: stream.aggregate_id,
+                version,
+                status: saga.status,
+                state: saga.state,
+            });
+        }
+        StreamAppend { stream, expected: before, events }
+    }
+}

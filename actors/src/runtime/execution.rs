@@ -1,0 +1,181 @@
+//! One command on its way: through the aggregates that it concerns, into one append, and back to its caller.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::aggregate::Context;
+use crate::answer::{Answer, Respond, Response, Verdict};
+use crate::command::Command;
+use crate::ids::{CommandId, TenantId, Version};
+use crate::ports::{Append, AppendError, Committed, SagaRow, SealedRow, StoredAnswer, StreamAppend};
+use crate::refusal::Refusal;
+
+/// A command as the runtime is given it. Cloned for each attempt.
+#[derive(Clone)]
+pub struct Submission {
+    pub tenant_id: TenantId,
+    pub command: Command,
+    /// The version that the caller has seen.
+    pub precondition: Option<Version>,
+    pub context: Context,
+    pub command_id: CommandId,
+    /// Under this key the command's answer is found again; every command has one.
+    pub key: String,
+    /// The events' metadata, as JSON.
+    pub metadata: Bytes,
+    pub sealed: Vec<SealedRow>,
+    pub respond: Respond,
+    pub deadline: Instant,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executed {
+    pub answer: Answer,
+    /// `None` when nothing had to be written.
+    pub committed: Option<Committed>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecutionError {
+    /// Nothing was written; decide again on the new state.
+    #[error("another writer was first")]
+    Conflict,
+    /// It may have been written: look it up before deciding again.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+    #[error("the command was answered before")]
+    Duplicate(StoredAnswer),
+    /// Nothing was written; later it may work.
+    #[error("{reason}")]
+    Unavailable { reason: String, retry_after: Duration },
+    /// It may still be written; the same key finds the answer.
+    #[error("the deadline passed")]
+    Timeout,
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ExecutionError {
+    pub fn unavailable(reason: impl Into<String>) -> ExecutionError {
+        ExecutionError::Unavailable { reason: reason.into(), retry_after: Duration::from_secs(1) }
+    }
+}
+
+impl From<AppendError> for ExecutionError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict => ExecutionError::Conflict,
+            AppendError::Duplicate(stored) => ExecutionError::Duplicate(stored),
+            AppendError::Rejected(reason) => ExecutionError::Internal(reason),
+            AppendError::QueueFull => ExecutionError::unavailable(error.to_string()),
+            AppendError::Unavailable(reason) => ExecutionError::unavailable(reason),
+            AppendError::Unknown(reason) => ExecutionError::Unknown(reason),
+        }
+    }
+}
+
+pub(super) type Outcome = Result<Executed, Failure>;
+pub(super) type Reply = oneshot::Sender<Outcome>;
+
+/// What goes back through the chain of actors. Each holds a part of the append and has to know whether it was committed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Refused, answered and durable: the actors' states are as before.
+    Refused(Executed),
+    Error(ExecutionError),
+}
+
+/// A command with what has been decided so far.
+pub(super) struct Execution {
+    pub tenant_id: TenantId,
+    pub context: Context,
+    pub command_id: CommandId,
+    pub metadata: Bytes,
+    pub sealed: Vec<SealedRow>,
+    pub respond: Respond,
+    pub deadline: Instant,
+    pub precondition: Option<Version>,
+    /// The parts decided so far, each held by an actor that waits.
+    pub parts: Vec<StreamAppend>,
+    pub sagas: Vec<SagaRow>,
+    /// Set by the first aggregate that decided.
+    pub response: Option<Response>,
+    /// What is still to be asked, in this order.
+    pub requests: VecDeque<Command>,
+    pub reply: Reply,
+}
+
+impl Execution {
+    pub fn begin(submission: Submission, reply: Reply) -> (Command, Execution) {
+        let execution = Execution {
+            tenant_id: submission.tenant_id,
+            context: submission.context,
+            command_id: submission.command_id,
+            metadata: submission.metadata,
+            sealed: submission.sealed,
+            respond: submission.respond,
+            deadline: submission.deadline,
+            precondition: submission.precondition,
+            parts: Vec::with_capacity(3),
+            sagas: Vec::new(),
+            response: None,
+            requests: VecDeque::new(),
+            reply,
+        };
+        (submission.command, execution)
+    }
+
+    pub fn fail(self, error: ExecutionError) {
+        // A caller that has gone away doesn't need to know.
+        let _ = self.reply.send(Err(Failure::Error(error)));
+    }
+
+    /// The append of an accepted command.
+    pub fn append(&mut self) -> Append {
+        Append {
+            tenant_id: self.tenant_id,
+            command_id: self.command_id,
+            metadata: self.metadata.clone(),
+            streams: std::mem::take(&mut self.parts),
+            idempotency: self.response.as_mut().and_then(|response| response.record.take()),
+            sagas: std::mem::take(&mut self.sagas),
+            sealed: std::mem::take(&mut self.sealed),
+        }
+    }
+
+    /// Turns the execution into a refusal: the answer, and an append that writes it down if every state that was looked at
+    /// is durable and still the newest.
+    pub fn refuse(&mut self, refusal: &Refusal) -> Append {
+        self.response = Some((self.respond)(&Verdict::Refused(refusal)));
+        self.sagas.clear();
+        self.sealed.clear();
+        for part in &mut self.parts {
+            part.events.clear();
+        }
+        self.append()
+    }
+
+    pub fn answer(&self) -> Answer {
+        self.response.as_ref().expect("whoever decides sets the response").answer.clone()
+    }
+}
+
+/// Answers the caller with what became of the append.
+pub(super) fn settle(
+    reply: Reply,
+    answer: Answer,
+    refused: bool,
+    result: Result<Committed, AppendError>,
+) {
+    let outcome = match result {
+        Ok(committed) => {
+            let executed = Executed { answer, committed: Some(committed) };
+            if refused { Err(Failure::Refused(executed)) } else { Ok(executed) }
+        }
+        Err(error) => Err(Failure::Error(error.into())),
+    };
+    let _ = reply.send(outcome);
+}

@@ -1,0 +1,190 @@
+//! The actor that owns one projection: folds what the bus brings, publishes the result, and saves itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture};
+
+use crate::envelope::RecordedEvent;
+use crate::ids::TenantId;
+use crate::metrics_catalogue as names;
+use crate::ports::{Clock, FeedCursor, ProjectionStore, StoreError};
+use crate::projections::{Fold, Projection, Stopped};
+
+use super::published::{Publisher, View};
+
+/// Batches wait for a slow projection in the bus, not here: one being folded, one ready.
+pub(super) const MAILBOX_CAPACITY: usize = 4;
+
+const SAVE_CHECK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+pub struct ProjectionSettings {
+    /// A save is due after this time, or after that many events, if there were any.
+    pub save_every: Duration,
+    pub save_every_events: u64,
+}
+
+pub(super) struct ProjectionActor<P: Projection> {
+    pub fold: Fold<P>,
+    pub live: bool,
+    pub publisher: Publisher<P>,
+    pub store: Arc<dyn ProjectionStore>,
+    pub clock: Arc<dyn Clock>,
+    pub settings: ProjectionSettings,
+    pub saved: Saved,
+    /// Batches kept for the end of a rebuild, so that what is swapped in misses nothing.
+    pub retained: Option<Vec<Batch>>,
+}
+
+pub(super) struct Saved {
+    pub at: Instant,
+    pub events_applied: u64,
+    pub under_way: bool,
+}
+
+/// A page of the feed.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub(super) struct Batch {
+    pub events: Arc<[RecordedEvent]>,
+    pub cursor: FeedCursor,
+    pub caught_up: bool,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub(super) struct Save;
+
+/// From here on batches are kept for [`Adopt`].
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retain;
+
+/// Takes a fold that was built beside this one.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Adopt<P: Projection>(pub Fold<P>);
+
+impl<P: Projection + Unpin> ProjectionActor<P> {
+    fn take(&mut self, batch: &Batch, ctx: &mut Context<Self>) {
+        if !self.live {
+            return;
+        }
+        let stopped = self.fold.apply(&batch.events, batch.cursor);
+        self.report(batch, stopped, ctx);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.publisher.publish(View { fold: self.fold.clone(), live: self.live });
+    }
+
+    fn report(&self, batch: &Batch, stopped: Vec<(TenantId, Stopped)>, ctx: &mut Context<Self>) {
+        let lag_ms = if batch.caught_up {
+            0
+        } else {
+            batch.events.first().map_or(0, |oldest| self.clock.now().as_millis() - oldest.occurred_at.as_millis())
+        };
+        #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!(names::PROJECTION_UNAPPLIED_AGE.name, "projection" => P::NAME).set(lag_ms.max(0) as f64 / 1e3);
+        metrics::counter!(names::PROJECTION_EVENTS.name, "projection" => P::NAME).absolute(self.fold.events_applied);
+        #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!(names::PROJECTION_TENANTS_STOPPED.name, "projection" => P::NAME).set(self.fold.stopped.len() as f64);
+        for (tenant_id, at) in stopped {
+            tracing::error!(
+                projection = P::NAME, %tenant_id, position = at.position.0, reason = %at.reason,
+                "an event can't be applied: the tenant is stopped in this projection until it is rebuilt"
+            );
+            let store = Arc::clone(&self.store);
+            ctx.spawn(wrap_future(async move {
+                if let Err(error) = store.stop_tenant(P::NAME, tenant_id, at.position, &at.reason).await {
+                    tracing::warn!(projection = P::NAME, %tenant_id, %error, "a stopped tenant could not be recorded");
+                }
+            }));
+        }
+    }
+
+    /// Encodes and writes beside the folding: the clone is a handful of pointers.
+    fn save(&mut self) -> ResponseActFuture<Self, Result<(), StoreError>> {
+        self.saved.under_way = true;
+        let fold = self.fold.clone();
+        let store = Arc::clone(&self.store);
+        let saving = async move {
+            let events_applied = fold.events_applied;
+            let encoded = tokio::task::spawn_blocking(move || fold.encode()).await;
+            let encoded = encoded.map_err(|error| StoreError(error.to_string()))?;
+            store.save(P::NAME, encoded).await.map(|()| events_applied)
+        };
+        Box::pin(wrap_future(saving).map(|result: Result<u64, StoreError>, actor: &mut Self, _| {
+            actor.saved.under_way = false;
+            actor.saved.at = Instant::now();
+            result.map(|events_applied| actor.saved.events_applied = events_applied)
+        }))
+    }
+
+    fn save_when_due(&mut self, ctx: &mut Context<Self>) {
+        let news = self.fold.events_applied - self.saved.events_applied.min(self.fold.events_applied);
+        let due = self.saved.at.elapsed() >= self.settings.save_every || news >= self.settings.save_every_events;
+        if self.live && news > 0 && due && !self.saved.under_way {
+            let saving = self.save();
+            ctx.spawn(saving.map(|result, _, _| {
+                if let Err(error) = result {
+                    tracing::warn!(projection = P::NAME, %error, "the projection could not save itself; it tries again");
+                }
+            }));
+        }
+    }
+}
+
+impl<P: Projection + Unpin> Actor for ProjectionActor<P> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+        ctx.run_interval(SAVE_CHECK_EVERY, Self::save_when_due);
+    }
+}
+
+impl<P: Projection + Unpin> Handler<Batch> for ProjectionActor<P> {
+    type Result = ();
+
+    fn handle(&mut self, batch: Batch, ctx: &mut Self::Context) {
+        self.take(&batch, ctx);
+        if let Some(retained) = &mut self.retained {
+            retained.push(batch);
+        }
+    }
+}
+
+impl<P: Projection + Unpin> Handler<Save> for ProjectionActor<P> {
+    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
+
+    fn handle(&mut self, _: Save, _: &mut Self::Context) -> Self::Result {
+        self.save()
+    }
+}
+
+impl<P: Projection + Unpin> Handler<Retain> for ProjectionActor<P> {
+    type Result = ();
+
+    fn handle(&mut self, _: Retain, _: &mut Self::Context) {
+        self.retained = Some(Vec::new());
+    }
+}
+
+impl<P: Projection + Unpin> Handler<Adopt<P>> for ProjectionActor<P> {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Adopt<P>, ctx: &mut Self::Context) {
+        self.fold = adopt.0;
+        self.live = true;
+        self.saved.events_applied = 0;
+        for batch in self.retained.take().unwrap_or_default() {
+            let stopped = self.fold.apply(&batch.events, batch.cursor);
+            self.report(&batch, stopped, ctx);
+        }
+        self.publish();
+    }
+}

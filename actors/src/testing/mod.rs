@@ -1,0 +1,11 @@
+//! For tests of the core and of what is built on it: a clock and ids that repeat, a salon, and given / when / then.
+
+mod clock;
+mod given;
+mod ids;
+mod salon;
+
+pub use clock::ManualClock;
+pub use given::{Given, Then};
+pub use ids::SeededIds;
+pub use salon::{ANNA, BEA, COLOUR, HAIRCUT, MASSAGE, booking_id, context, salon, service, slot, staff_member, time};

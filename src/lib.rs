@@ -1,0 +1,7 @@
+//! The world around the stateful core: adapters, HTTP, migration and the command line.
+
+pub mod load;
+pub mod ports;
+pub mod postgres;
+pub mod settings;
+pub mod telemetry;

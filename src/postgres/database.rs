@@ -1,0 +1,128 @@
+//! Connections to the database, each with the one role that its work needs.
+
+use std::time::Duration;
+
+use bb8::Pool;
+use codeccloud_actors::ports::StoreError;
+use tokio::runtime::Handle;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// The roles of the server's own connections; what each may do stands in `schema/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseRole {
+    /// The login role itself: owner of the schema.
+    Owner,
+    Journal,
+    Reader,
+    Projector,
+    Vault,
+    Operator,
+    /// A member, through the policies; the claims are set per transaction.
+    Authenticated,
+}
+
+impl DatabaseRole {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            DatabaseRole::Owner => None,
+            DatabaseRole::Journal => Some("codeccloud_journal"),
+            DatabaseRole::Reader => Some("codeccloud_reader"),
+            DatabaseRole::Projector => Some("codeccloud_projector"),
+            DatabaseRole::Vault => Some("codeccloud_vault"),
+            DatabaseRole::Operator => Some("codeccloud_operator"),
+            DatabaseRole::Authenticated => Some("authenticated"),
+        }
+    }
+}
+
+/// A database, not yet a connection to it.
+#[derive(Clone)]
+pub struct Database {
+    config: Config,
+    /// Connections live on this runtime, whichever thread asks for them.
+    io: Handle,
+}
+
+pub type ConnectionPool = Pool<Connector>;
+
+impl Database {
+    pub fn new(url: &str, connect_timeout: Duration, io: Handle) -> Result<Database, tokio_postgres::Error> {
+        let mut config: Config = url.parse()?;
+        config.connect_timeout(connect_timeout).application_name("codeccloud");
+        // Tells apart a server that went away from one that is slow; the kernel's own default takes minutes.
+        config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(15));
+        Ok(Database { config, io })
+    }
+
+    pub async fn connect(&self, role: DatabaseRole) -> Result<Client, tokio_postgres::Error> {
+        let config = self.config.clone();
+        let (client, connection) = config.connect(NoTls).await?;
+        self.io.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, ?role, "a database connection ended");
+            }
+        });
+        if let Some(name) = role.name() {
+            client.batch_execute(&format!("SET ROLE {name}")).await?;
+        }
+        Ok(client)
+    }
+
+    /// A connection whose messages besides answers are wanted: for LISTEN.
+    pub async fn connect_raw(
+        &self,
+    ) -> Result<
+        (Client, tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>),
+        tokio_postgres::Error,
+    > {
+        self.config.connect(NoTls).await
+    }
+
+    /// Connects when a connection is first asked for, so the database may be away now.
+    pub fn pool(&self, role: DatabaseRole, size: u32, wait: Duration) -> ConnectionPool {
+        Pool::builder()
+            .max_size(size)
+            .connection_timeout(wait)
+            .test_on_check_out(false)
+            .build_unchecked(Connector { database: self.clone(), role })
+    }
+
+    pub fn io(&self) -> &Handle {
+        &self.io
+    }
+}
+
+/// What a pool makes its connections with.
+pub struct Connector {
+    database: Database,
+    role: DatabaseRole,
+}
+
+impl bb8::ManageConnection for Connector {
+    type Connection = Client;
+    type Error = tokio_postgres::Error;
+
+    async fn connect(&self) -> Result<Client, Self::Error> {
+        self.database.connect(self.role).await
+    }
+
+    async fn is_valid(&self, client: &mut Client) -> Result<(), Self::Error> {
+        client.batch_execute("").await
+    }
+
+    fn has_broken(&self, client: &mut Client) -> bool {
+        client.is_closed()
+    }
+}
+
+pub(super) fn away(error: impl std::fmt::Display) -> StoreError {
+    StoreError(error.to_string())
+}
+
+/// What Postgres says, which `Display` of the driver's error leaves out.
+pub(super) fn described(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{}: {}", db.code().code(), db.message()),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,240 @@
+//! The feed: events in a safe order, and what wakes its readers.
+//!
+//! Concurrent transactions commit out of sequence, so the feed goes by transaction ids: everything below the horizon, the
+//! oldest transaction still running, is final. It advances from horizon to horizon, and delivers each such window whole, in
+//! the order of positions. Within a stream that is the order of versions, since an append takes its positions while it
+//! holds the stream's head.
+
+mod horizon;
+mod waker;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use codeccloud_actors::ids::Position;
+use codeccloud_actors::metrics_catalogue as names;
+use codeccloud_actors::ports::{Feed, FeedCursor, FeedPage, OpenWindow, StoreError};
+use codeccloud_actors::time::DAY_MS;
+use futures_util::future::BoxFuture;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+pub use waker::FeedWaker;
+
+use super::rows::{EVENT_COLUMNS, recorded_event};
+use super::types::{PgTime, Xid8};
+use super::{ConnectionPool, away};
+use horizon::HorizonWatch;
+
+/// How far recorded times and the order of commits may disagree: a batch that waits for locks, a clock that is set back.
+const CLOCK_MARGIN_MS: i64 = DAY_MS;
+
+/// Observations that are remembered. Only the newest below the horizon counts, so a few suffice unless it is held.
+const OBSERVATIONS_MAX: usize = 1024;
+
+#[derive(Debug, Clone)]
+pub struct FeedSettings {
+    /// How long a reader waits at most before it looks again.
+    pub poll: Duration,
+    /// Events in a page.
+    pub page_events: usize,
+    /// From when on a held horizon is worth a warning.
+    pub horizon_warn: Duration,
+}
+
+pub struct PostgresFeed {
+    pool: ConnectionPool,
+    waker: FeedWaker,
+    settings: FeedSettings,
+    observations: Mutex<Observations>,
+    horizon: HorizonWatch,
+}
+
+/// The state of the database's transactions at the start of a read.
+#[derive(Debug, Clone, Copy)]
+struct Snapshot {
+    /// All transactions below are over.
+    horizon: u64,
+    /// The first transaction id not yet given out.
+    next: u64,
+    now_ms: i64,
+    cluster_id: i64,
+    last_position: i64,
+}
+
+/// From when on transactions can have written: one whose id is at least `next` began after the time and the position
+/// were read, so its events have later ones.
+#[derive(Debug, Clone, Copy)]
+struct Observation {
+    next: u64,
+    position: i64,
+    time_ms: i64,
+}
+
+#[derive(Default)]
+struct Observations {
+    /// Read by the statement before the newest snapshot, hence older than that.
+    previous: Option<(i64, i64)>,
+    /// Ascending.
+    known: VecDeque<Observation>,
+}
+
+impl PostgresFeed {
+    /// `pool` is of readers; the feed plans each statement anew, so that only the partitions in question are opened.
+    pub fn new(pool: ConnectionPool, waker: FeedWaker, settings: FeedSettings) -> PostgresFeed {
+        let horizon = HorizonWatch::new(settings.horizon_warn);
+        PostgresFeed { pool, waker, settings, observations: Mutex::default(), horizon }
+    }
+
+    async fn page(&self, from: &FeedCursor) -> Result<FeedPage, StoreError> {
+        let client = self.pool.get().await.map_err(away)?;
+        let snapshot = snapshot(&client).await?;
+        self.observe(snapshot);
+        self.horizon.check(&client, snapshot.horizon, snapshot.next).await;
+        let mut cursor = *from;
+        if cursor.cluster_id != snapshot.cluster_id {
+            if let Some(page) = self.page_of_the_past(&client, &cursor, snapshot.cluster_id).await? {
+                return Ok(page);
+            }
+            cursor = FeedCursor { cluster_id: snapshot.cluster_id, low: 0, window: None, since_ms: 0, ..cursor };
+        }
+        self.page_of_window(&client, cursor, snapshot).await
+    }
+
+    /// Events that an earlier cluster committed, before this database was restored from it: all are final.
+    async fn page_of_the_past(
+        &self,
+        client: &Client,
+        cursor: &FeedCursor,
+        cluster_id: i64,
+    ) -> Result<Option<FeedPage>, StoreError> {
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS} FROM event_store WHERE cluster_id <> $1 AND position > $2 ORDER BY position LIMIT $3"
+        );
+        let limit = self.limit();
+        let rows = client
+            .query_typed(&sql, &[(&cluster_id, Type::INT8), (&cursor.floor.0, Type::INT8), (&limit, Type::INT8)])
+            .await
+            .map_err(away)?;
+        let Some(last) = rows.last().map(position) else { return Ok(None) };
+        let window = OpenWindow { high: u64::MAX, after: Position(last), since_ms: 0 };
+        let next = FeedCursor { floor: Position(last), window: Some(window), ..*cursor };
+        let events = rows.iter().map(recorded_event).filter(|event| !cursor.covers(event.place)).collect();
+        Ok(Some(FeedPage { events, cursor: next, caught_up: false }))
+    }
+
+    async fn page_of_window(
+        &self,
+        client: &Client,
+        cursor: FeedCursor,
+        snapshot: Snapshot,
+    ) -> Result<FeedPage, StoreError> {
+        let high = cursor.window.map_or(snapshot.horizon, |window| window.high);
+        if high <= cursor.low {
+            return Ok(FeedPage { events: Arc::new([]), cursor, caught_up: true });
+        }
+        let cursor = self.narrowed(cursor, cursor.low);
+        let after = cursor.window.map_or(cursor.floor, |window| window.after.max(cursor.floor));
+        let since_ms = cursor.window.map_or(cursor.since_ms, |window| window.since_ms.max(cursor.since_ms));
+        let since = PgTime(codeccloud_actors::time::Timestamp::from_millis((since_ms - CLOCK_MARGIN_MS).max(0)));
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS} FROM event_store WHERE position > $1 AND recorded_at >= $2 AND cluster_id = $3 \
+             AND transaction_id >= $4 AND transaction_id < $5 ORDER BY position LIMIT $6"
+        );
+        let (low, limit) = (Xid8(cursor.low), self.limit());
+        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 6] = [
+            (&after.0, Type::INT8),
+            (&since, Type::TIMESTAMPTZ),
+            (&cursor.cluster_id, Type::INT8),
+            (&low, Type::XID8),
+            (&Xid8(high), Type::XID8),
+            (&limit, Type::INT8),
+        ];
+        let rows = client.query_typed(&sql, &params).await.map_err(away)?;
+        let events: Arc<[_]> = rows.iter().map(recorded_event).collect();
+        let full = rows.len() >= self.settings.page_events;
+        let next = match rows.last() {
+            Some(last) if full => {
+                let PgTime(recorded_at) = last.get("recorded_at");
+                let window = OpenWindow { high, after: Position(position(last)), since_ms: recorded_at.as_millis() };
+                FeedCursor { window: Some(window), ..cursor }
+            }
+            _ => self.narrowed(FeedCursor { low: high, window: None, ..cursor }, high),
+        };
+        if let Some(last) = rows.last() {
+            #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!(names::FEED_POSITION.name).set(position(last) as f64);
+        }
+        Ok(FeedPage { events, cursor: next, caught_up: !full && high >= snapshot.horizon })
+    }
+
+    fn observe(&self, snapshot: Snapshot) {
+        let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((position, time_ms)) = observations.previous {
+            let newest = observations.known.back().map_or(0, |observation| observation.next);
+            if snapshot.next >= newest {
+                observations.known.push_back(Observation { next: snapshot.next, position, time_ms });
+            }
+            if observations.known.len() > OBSERVATIONS_MAX {
+                observations.thin_out();
+            }
+        }
+        observations.previous = Some((snapshot.last_position, snapshot.now_ms));
+    }
+
+    /// Raises the cursor's bounds to what is known of transactions from `low` on.
+    fn narrowed(&self, cursor: FeedCursor, low: u64) -> FeedCursor {
+        let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        let below = observations.known.partition_point(|observation| observation.next <= low);
+        let Some(last) = below.checked_sub(1) else { return cursor };
+        // Readers that are further behind have their own bounds in their cursors.
+        observations.known.drain(..last);
+        let known = observations.known[0];
+        FeedCursor {
+            floor: Position(known.position).max(cursor.floor),
+            since_ms: known.time_ms.max(cursor.since_ms),
+            ..cursor
+        }
+    }
+
+    fn limit(&self) -> i64 {
+        i64::try_from(self.settings.page_events).expect("a page is bounded")
+    }
+}
+
+impl Observations {
+    /// While the horizon is held, observations pile up; every other one serves as well.
+    fn thin_out(&mut self) {
+        let mut keep = false;
+        self.known.retain(|_| {
+            keep = !keep;
+            keep
+        });
+    }
+}
+
+impl Feed for PostgresFeed {
+    fn read<'a>(&'a self, cursor: &'a FeedCursor) -> BoxFuture<'a, Result<FeedPage, StoreError>> {
+        Box::pin(self.page(cursor))
+    }
+
+    fn wait(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // A time-out is the poll.
+            let _ = tokio::time::timeout(self.settings.poll, self.waker.awoken()).await;
+        })
+    }
+}
+
+async fn snapshot(client: &Client) -> Result<Snapshot, StoreError> {
+    let sql = "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), clock_timestamp(), app_private.cluster_id(), \
+               (SELECT last_value FROM event_store_position_seq) FROM pg_current_snapshot() s";
+    let row = client.query_typed(sql, &[]).await.map_err(away)?.pop().ok_or_else(|| away("no snapshot"))?;
+    let (Xid8(horizon), Xid8(next), PgTime(now)) = (row.get(0), row.get(1), row.get(2));
+    Ok(Snapshot { horizon, next, now_ms: now.as_millis(), cluster_id: row.get(3), last_position: row.get(4) })
+}
+
+fn position(row: &Row) -> i64 {
+    row.get("position")
+}

@@ -1,0 +1,299 @@
+//! One lane: while a transaction is under way, appends queue; the next takes all of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use codeccloud_actors::metrics_catalogue as names;
+use codeccloud_actors::ports::{Append, AppendError, Committed, IdempotencyStore};
+use tokio::sync::mpsc;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Statement};
+
+use super::batch::{Batch, blamed, parse_numbers};
+use super::columns::{Columns, STATEMENT, TYPES};
+use super::{JournalSettings, Queued};
+use crate::postgres::feed::FeedWaker;
+use crate::postgres::types::PgTime;
+use crate::postgres::{Database, DatabaseRole, described};
+
+/// How often a batch is tried again after a deadlock or a serialization failure, which another node can cause.
+const TRANSIENT_RETRIES: u32 = 5;
+
+pub(super) struct Lane {
+    name: String,
+    database: Database,
+    settings: JournalSettings,
+    idempotency: Arc<dyn IdempotencyStore>,
+    waker: FeedWaker,
+    connection: Option<(Client, Statement)>,
+    unreachable_since: Option<Instant>,
+}
+
+/// Why a transaction did not commit.
+enum Refused {
+    /// Streams or customers that are elsewhere.
+    Elsewhere { streams: String, customers: String },
+    KeysTaken(String),
+    /// Worth another try as it is.
+    Transient(String),
+    /// The database is stopping or out of something: nothing was written.
+    Unavailable(String),
+    /// Something in the batch is at fault.
+    Faulty(String),
+    /// The connection is gone, and with it the answer.
+    Lost(String),
+}
+
+impl Lane {
+    pub fn new(
+        number: usize,
+        database: Database,
+        settings: JournalSettings,
+        idempotency: Arc<dyn IdempotencyStore>,
+        waker: FeedWaker,
+    ) -> Lane {
+        Lane {
+            name: number.to_string(),
+            database,
+            settings,
+            idempotency,
+            waker,
+            connection: None,
+            unreachable_since: None,
+        }
+    }
+
+    /// Ends when the journal is dropped and the queue is empty.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        let mut waiting = Vec::with_capacity(self.settings.batch_max);
+        loop {
+            if waiting.is_empty() && queue.recv_many(&mut waiting, self.settings.batch_max).await == 0 {
+                return;
+            }
+            while waiting.len() < self.settings.batch_max {
+                match queue.try_recv() {
+                    Ok(queued) => waiting.push(queued),
+                    Err(_) => break,
+                }
+            }
+            #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH.name, "lane" => self.name.clone()).set(queue.len() as f64);
+            waiting = self.commit(waiting).await;
+        }
+    }
+
+    /// Commits what can be; returns what has to wait for the outcome of these.
+    async fn commit(&mut self, queued: Vec<Queued>) -> Vec<Queued> {
+        if let Err(reason) = self.connect().await {
+            fail_all(queued, &AppendError::Unavailable(reason));
+            return Vec::new();
+        }
+        let mut deferred = Vec::new();
+        // Parts still to be tried, the first one last.
+        let mut parts = vec![queued];
+        let mut transient_left = TRANSIENT_RETRIES;
+        while let Some(part) = parts.pop() {
+            let (batch, part) = split_off(part, &mut deferred);
+            if part.is_empty() {
+                continue;
+            }
+            match self.transact(&part, &batch).await {
+                Ok(committed) => {
+                    record_commit(&self.name, part.len());
+                    part.into_iter().for_each(|queued| (queued.done)(Ok(committed)));
+                    self.waker.committed();
+                }
+                Err(Refused::Elsewhere { streams, customers }) => parts.extend(fail_elsewhere(part, &streams, &customers)),
+                Err(Refused::KeysTaken(keys)) => parts.extend(self.answer_duplicates(part, &keys).await),
+                Err(Refused::Transient(_)) if transient_left > 0 => {
+                    transient_left -= 1;
+                    parts.push(part);
+                }
+                Err(Refused::Faulty(_)) if part.len() > 1 => {
+                    let mut first = part;
+                    let second = first.split_off(first.len() / 2);
+                    parts.push(second);
+                    parts.push(first);
+                }
+                Err(Refused::Faulty(reason)) => {
+                    tracing::error!(lane = self.name, %reason, "an append was rejected by the database");
+                    fail_all(part, &AppendError::Rejected(reason));
+                }
+                Err(Refused::Transient(reason) | Refused::Unavailable(reason)) => {
+                    fail_all(part, &AppendError::Unavailable(reason));
+                }
+                Err(Refused::Lost(reason)) => {
+                    tracing::warn!(lane = self.name, %reason, "the connection went away during a commit");
+                    self.connection = None;
+                    fail_all(part, &AppendError::Unknown(reason.clone()));
+                    // The rest was never sent.
+                    parts.drain(..).for_each(|part| fail_all(part, &AppendError::Unavailable(reason.clone())));
+                }
+            }
+        }
+        deferred
+    }
+
+    async fn connect(&mut self) -> Result<(), String> {
+        if self.connection.as_ref().is_some_and(|(client, _)| !client.is_closed()) {
+            return Ok(());
+        }
+        // While the database is away, a try per pause: callers get their answer at once meanwhile.
+        if self.unreachable_since.is_some_and(|since| since.elapsed() < self.settings.reconnect_pause) {
+            return Err("the database can't be reached".to_owned());
+        }
+        let connecting = async {
+            let client = self.database.connect(DatabaseRole::Journal).await?;
+            let statement = client.prepare_typed(STATEMENT, &TYPES).await?;
+            Ok::<_, tokio_postgres::Error>((client, statement))
+        };
+        match connecting.await {
+            Ok(connection) => {
+                self.connection = Some(connection);
+                self.unreachable_since = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.connection = None;
+                self.unreachable_since = Some(Instant::now());
+                Err(described(&error))
+            }
+        }
+    }
+
+    async fn transact(&self, part: &[Queued], batch: &Batch) -> Result<Committed, Refused> {
+        let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
+        let columns = Columns::of(&appends, batch);
+        let (client, statement) = self.connection.as_ref().expect("connected before");
+        let started = Instant::now();
+        let row = client.query_one(statement, &columns.params()).await.map_err(|error| refused(&error, &columns))?;
+        metrics::histogram!(names::JOURNAL_COMMIT.name, "lane" => self.name.clone())
+            .record(started.elapsed().as_secs_f64());
+        let transaction_id: &str = row.get(0);
+        let PgTime(recorded_at) = row.get(1);
+        let transaction_id = transaction_id.parse().expect("Postgres writes an xid8 as a number");
+        Ok(Committed { transaction_id, recorded_at })
+    }
+
+    /// Replays the stored answers of keys that are taken; returns what may be tried again without them.
+    async fn answer_duplicates(&self, part: Vec<Queued>, keys: &str) -> Option<Vec<Queued>> {
+        let owners: Vec<usize> = parse_numbers(keys).collect();
+        if owners.is_empty() {
+            fail_all(part, &AppendError::Conflict);
+            return None;
+        }
+        let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
+        let blamed = blamed(&appends, Default::default(), |index| owners.contains(&index));
+        let mut rest = Vec::with_capacity(part.len());
+        for (index, queued) in part.into_iter().enumerate() {
+            if !blamed.contains(&index) {
+                rest.push(queued);
+            } else if owners.contains(&index) {
+                let error = self.stored(&queued.append).await;
+                (queued.done)(Err(error));
+            } else {
+                (queued.done)(Err(AppendError::Conflict));
+            }
+        }
+        Some(rest)
+    }
+
+    async fn stored(&self, append: &Append) -> AppendError {
+        let Some(record) = &append.idempotency else { return AppendError::Conflict };
+        match self.idempotency.find(append.tenant_id, &record.key).await {
+            Ok(Some(stored)) => AppendError::Duplicate(stored),
+            // Forgotten between the two statements, after days: whoever asked can ask again.
+            Ok(None) => AppendError::Conflict,
+            Err(away) => AppendError::Unavailable(away.to_string()),
+        }
+    }
+}
+
+/// Makes a batch of what goes together; what conflicts within it is answered, what must wait is put aside.
+fn split_off(part: Vec<Queued>, deferred: &mut Vec<Queued>) -> (Batch, Vec<Queued>) {
+    let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
+    let batch = Batch::of(&appends);
+    if batch.taken.len() == part.len() {
+        return (batch, part);
+    }
+    let mut taken = Vec::with_capacity(batch.taken.len());
+    for (index, queued) in part.into_iter().enumerate() {
+        if batch.conflicting.contains(&index) {
+            (queued.done)(Err(AppendError::Conflict));
+        } else if batch.deferred.contains(&index) {
+            deferred.push(queued);
+        } else {
+            taken.push(queued);
+        }
+    }
+    // Anew, because the batch counts appends by their place.
+    let appends: Vec<&Append> = taken.iter().map(|queued| &queued.append).collect();
+    (Batch::of(&appends), taken)
+}
+
+fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<Vec<Queued>> {
+    let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
+    let owners: Vec<usize> = parse_numbers(customers).collect();
+    let bad = Batch::of(&appends).numbered(streams);
+    let blamed = blamed(&appends, bad, |index| owners.contains(&index));
+    if blamed.is_empty() {
+        // It can't be told whose fault it was; all decide again.
+        fail_all(part, &AppendError::Conflict);
+        return None;
+    }
+    let mut rest = Vec::with_capacity(part.len());
+    for (index, queued) in part.into_iter().enumerate() {
+        if blamed.contains(&index) {
+            (queued.done)(Err(AppendError::Conflict));
+        } else {
+            rest.push(queued);
+        }
+    }
+    Some(rest)
+}
+
+fn fail_all(part: Vec<Queued>, error: &AppendError) {
+    for queued in part {
+        (queued.done)(Err(error.clone()));
+    }
+}
+
+fn record_commit(lane: &str, appends: usize) {
+    #[allow(clippy::cast_precision_loss, reason = "a histogram")]
+    metrics::histogram!(names::JOURNAL_BATCH_SIZE.name, "lane" => lane.to_owned()).record(appends as f64);
+}
+
+fn refused(error: &tokio_postgres::Error, columns: &Columns<'_>) -> Refused {
+    let Some(db) = error.as_db_error() else {
+        return if error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) {
+            Refused::Lost(described(error))
+        } else {
+            // An argument that can't be sent, such as a text with a zero byte.
+            Refused::Faulty(described(error))
+        };
+    };
+    let owners = |numbers: &str, owner: &[usize]| {
+        let owners: Vec<String> =
+            parse_numbers(numbers).filter_map(|number| owner.get(number)).map(|owner| (owner + 1).to_string()).collect();
+        owners.join(",")
+    };
+    let detail = db.detail().unwrap_or_default();
+    let code = db.code();
+    match code.code() {
+        "CC001" => Refused::Elsewhere {
+            streams: detail.to_owned(),
+            customers: owners(db.hint().unwrap_or_default(), &columns.customer_owner),
+        },
+        "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
+        _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
+            Refused::Transient(described(error))
+        }
+        // The server ends this session: the transaction may be over already, either way.
+        _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => Refused::Lost(described(error)),
+        // Insufficient resources, operator intervention, read-only standby: no append is at fault.
+        other if other.starts_with("53") || other.starts_with("57") || other == "25006" => {
+            Refused::Unavailable(described(error))
+        }
+        _ => Refused::Faulty(described(error)),
+    }
+}

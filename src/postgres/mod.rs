@@ -1,0 +1,24 @@
+//! The PostgreSQL adapter: mirrors the core's ports file by file. The only place with SQL besides `schema/`.
+
+pub mod embedded;
+pub mod schema;
+
+mod database;
+mod feed;
+mod idempotency;
+mod journal;
+mod projections;
+mod rows;
+mod snapshots;
+mod streams;
+mod types;
+
+pub use database::{ConnectionPool, Connector, Database, DatabaseRole};
+pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
+pub use idempotency::PostgresIdempotency;
+pub use journal::{JournalSettings, PostgresJournal};
+pub use projections::PostgresProjectionStore;
+pub use snapshots::PostgresSnapshots;
+pub use streams::PostgresStreams;
+
+use database::{away, described};

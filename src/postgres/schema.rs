@@ -1,0 +1,222 @@
+//! Brings a database to the schema of this binary, and back.
+//!
+//! The migrations are the files of `schema/`, embedded. To add one: write `NNNN_name.up.sql` and `.down.sql` as
+//! `schema/README.md` says, and add it to [`MIGRATIONS`].
+
+use std::collections::BTreeMap;
+
+use codeccloud_actors::time::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio_postgres::{Client, Transaction};
+
+/// In the order of their numbers.
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(
+        1,
+        "mvp",
+        include_str!("../../schema/0001_mvp.up.sql"),
+        include_str!("../../schema/0001_mvp.down.sql"),
+    ),
+    Migration::new(
+        2,
+        "reference",
+        include_str!("../../schema/0002_reference.up.sql"),
+        include_str!("../../schema/0002_reference.down.sql"),
+    ),
+    Migration::new(
+        3,
+        "vault",
+        include_str!("../../schema/0003_vault.up.sql"),
+        include_str!("../../schema/0003_vault.down.sql"),
+    ),
+];
+
+/// The migration that holds what deployments had before us: going below it takes their data away.
+const BASELINE: u32 = 1;
+
+/// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.
+const LOCK_KEY: i64 = 0x636f_6465_6373_6368;
+
+/// A migration that a call has applied or rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    pub number: u32,
+    pub name: &'static str,
+}
+
+/// A migration of this binary and when it was applied to the database, if it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MigrationStatus {
+    pub number: u32,
+    pub name: &'static str,
+    pub applied_at: Option<Timestamp>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("migration {number:04}_{name} was applied with another text than this binary's; it must never be edited")]
+    Changed { number: u32, name: &'static str },
+    #[error("the database has migration {database}, this binary ends at {binary}: run the newer binary")]
+    Newer { database: u32, binary: u32 },
+    #[error("the database holds tenants: rolling back below migration {BASELINE} would lose their data")]
+    Filled,
+    #[error("migration {number:04}_{name} failed")]
+    Failed { number: u32, name: &'static str, source: tokio_postgres::Error },
+    #[error("reading or writing the list of applied migrations failed")]
+    Bookkeeping(#[from] tokio_postgres::Error),
+}
+
+/// Applies what is missing and returns it. Each migration is a transaction: after a failure those before it stay.
+/// Servers that start at once take turns, and the later ones find nothing left to do.
+pub async fn apply(client: &mut Client) -> Result<Vec<Applied>, SchemaError> {
+    create_list(client).await?;
+    let mut applied = Vec::new();
+    for migration in MIGRATIONS {
+        let transaction = exclusive(client).await?;
+        if checked_list(&transaction).await?.contains_key(&migration.number) {
+            continue;
+        }
+        transaction.batch_execute(migration.up).await.map_err(|source| migration.failed(source))?;
+        transaction
+            .execute(
+                "insert into app_private.schema_migrations (number, name, checksum) values ($1::int8, $2, $3)",
+                &[&i64::from(migration.number), &migration.name, &migration.checksum()],
+            )
+            .await?;
+        transaction.commit().await?;
+        applied.push(migration.applied());
+    }
+    Ok(applied)
+}
+
+/// Every migration of this binary, in order. Changes nothing, and works on an empty database.
+pub async fn status(client: &Client) -> Result<Vec<MigrationStatus>, SchemaError> {
+    let exists = client.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    let rows = if exists.get(0) {
+        let applied =
+            "select number::int8, (extract(epoch from applied_at) * 1000)::int8 from app_private.schema_migrations";
+        client.query(applied, &[]).await?
+    } else {
+        Vec::new()
+    };
+    let times: BTreeMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let status = |migration: &Migration| MigrationStatus {
+        number: migration.number,
+        name: migration.name,
+        applied_at: times.get(&i64::from(migration.number)).copied().map(Timestamp::from_millis),
+    };
+    Ok(MIGRATIONS.iter().map(status).collect())
+}
+
+/// Takes back every migration above `to`, the newest first, each in a transaction, and returns them in that order.
+pub async fn rollback(client: &mut Client, to: u32) -> Result<Vec<Applied>, SchemaError> {
+    create_list(client).await?;
+    if to < BASELINE {
+        refuse_filled(client).await?;
+    }
+    let mut taken_back = Vec::new();
+    for migration in MIGRATIONS.iter().rev().filter(|migration| migration.number > to) {
+        let transaction = exclusive(client).await?;
+        if !checked_list(&transaction).await?.contains_key(&migration.number) {
+            continue;
+        }
+        transaction.batch_execute(migration.down).await.map_err(|source| migration.failed(source))?;
+        transaction
+            .execute(
+                "delete from app_private.schema_migrations where number = $1::int8",
+                &[&i64::from(migration.number)],
+            )
+            .await?;
+        transaction.commit().await?;
+        taken_back.push(migration.applied());
+    }
+    Ok(taken_back)
+}
+
+struct Migration {
+    number: u32,
+    name: &'static str,
+    up: &'static str,
+    down: &'static str,
+}
+
+impl Migration {
+    const fn new(number: u32, name: &'static str, up: &'static str, down: &'static str) -> Migration {
+        Migration { number, name, up, down }
+    }
+
+    /// Of the way up only: a better way down may reach databases that have long gone up.
+    fn checksum(&self) -> String {
+        Sha256::digest(self.up).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn applied(&self) -> Applied {
+        Applied { number: self.number, name: self.name }
+    }
+
+    fn failed(&self, source: tokio_postgres::Error) -> SchemaError {
+        SchemaError::Failed { number: self.number, name: self.name, source }
+    }
+}
+
+/// A transaction that holds the schema's lock. The wait for that lock has no end, since another server's migrations may
+/// take long; the wait for a table has one, because a migration that queues for a table stops everybody behind it.
+async fn exclusive(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK_KEY]).await?;
+    transaction.batch_execute("set local lock_timeout = '5s'").await?;
+    Ok(transaction)
+}
+
+async fn create_list(client: &mut Client) -> Result<(), tokio_postgres::Error> {
+    let transaction = exclusive(client).await?;
+    let exists = transaction.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    if exists.get(0) {
+        return Ok(());
+    }
+    transaction
+        .batch_execute(
+            "create schema if not exists app_private;
+             create table app_private.schema_migrations (
+                 number int primary key check (number > 0),
+                 name text not null,
+                 checksum text not null,
+                 applied_at timestamptz not null default now()
+             );
+             alter table app_private.schema_migrations enable row level security, force row level security;
+             create policy owner on app_private.schema_migrations to current_user using (true) with check (true);",
+        )
+        .await?;
+    transaction.commit().await
+}
+
+/// The numbers and checksums in the database, once it is clear that they are this binary's.
+async fn checked_list(transaction: &Transaction<'_>) -> Result<BTreeMap<u32, String>, SchemaError> {
+    let rows = transaction.query("select number, checksum from app_private.schema_migrations", &[]).await?;
+    let number = |row: &tokio_postgres::Row| u32::try_from(row.get::<_, i32>(0)).expect("the table checks number > 0");
+    let list: BTreeMap<u32, String> = rows.iter().map(|row| (number(row), row.get(1))).collect();
+
+    let binary = MIGRATIONS.last().expect("there are migrations").number;
+    if let Some((&database, _)) = list.last_key_value()
+        && database > binary
+    {
+        return Err(SchemaError::Newer { database, binary });
+    }
+    for migration in MIGRATIONS {
+        if list.get(&migration.number).is_some_and(|checksum| *checksum != migration.checksum()) {
+            return Err(SchemaError::Changed { number: migration.number, name: migration.name });
+        }
+    }
+    Ok(list)
+}
+
+/// Asks before anything is taken back, so that a refusal leaves all in place. As the operator, who sees every tenant.
+async fn refuse_filled(client: &mut Client) -> Result<(), SchemaError> {
+    let transaction = exclusive(client).await?;
+    if !checked_list(&transaction).await?.contains_key(&BASELINE) {
+        return Ok(());
+    }
+    transaction.batch_execute("set local role codeccloud_operator").await?;
+    let filled = transaction.query_one("select exists (select from public.tenants)", &[]).await?;
+    if filled.get(0) { Err(SchemaError::Filled) } else { Ok(()) }
+}

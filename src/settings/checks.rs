@@ -1,0 +1,95 @@
+use std::collections::BTreeSet;
+
+use super::{Fault, Settings, Source};
+
+/// Values that are fine one by one, but not together. The first key is the one that the fault is laid at.
+pub struct Contradiction {
+    pub keys: &'static [&'static str],
+    pub problem: &'static str,
+}
+
+pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
+    let mut found = Vec::new();
+    let mut require = |holds: bool, keys, problem| {
+        if !holds {
+            found.push(Contradiction { keys, problem });
+        }
+    };
+    require(
+        settings.actors.restart_backoff_ms_min <= settings.actors.restart_backoff_ms_max,
+        &["actors.restart_backoff_ms_max", "actors.restart_backoff_ms_min"],
+        "expected no less than actors.restart_backoff_ms_min",
+    );
+    require(
+        settings.database.direct_url.is_none() || settings.database.url.is_some(),
+        &["database.direct_url", "database.url"],
+        "expected only together with database.url",
+    );
+    let mut ids = BTreeSet::from([settings.vault.master_key_id.as_str()]);
+    require(
+        settings.vault.previous_master_keys.iter().all(|key| ids.insert(&key.id)),
+        &["vault.previous_master_keys", "vault.master_key_id"],
+        "expected ids that differ from each other and from vault.master_key_id",
+    );
+    found
+}
+
+/// Secrets that are printed in manuals, and so protect nothing.
+const PUBLIC_SECRETS: [&str; 2] = [
+    "super-secret-jwt-token-with-at-least-32-characters-long",
+    "your-super-secret-jwt-token-with-at-least-32-characters-long",
+];
+
+/// A shorter one can be guessed offline from any token (RFC 7518, section 3.2).
+const JWT_SECRET_BYTES_MIN: usize = 32;
+
+impl Settings {
+    /// No database is named, so the server runs its own.
+    pub fn is_embedded(&self) -> bool {
+        self.database.url.is_none()
+    }
+
+    /// Refuses secrets that are missing or known to everybody. With the embedded database, missing ones are generated.
+    pub fn check_for_start(&self, embedded: bool) -> Result<(), Vec<Fault>> {
+        if embedded {
+            return Ok(());
+        }
+        let mut faults = Vec::new();
+        let mut fault = |variable: &str, key: &str, problem: &str| {
+            let source = Source::Environment(variable.to_owned());
+            faults.push(Fault { source, key: key.to_owned(), problem: problem.to_owned() });
+        };
+        match &self.auth.jwt_secret {
+            None if self.auth.jwks.is_none() => {
+                fault(
+                    "SUPABASE_JWT_SECRET",
+                    "auth.jwt_secret",
+                    "expected a secret, or public keys in SUPABASE_JWT_PUBLIC_JWKS",
+                );
+            }
+            Some(secret) if PUBLIC_SECRETS.contains(&secret.expose().as_str()) => {
+                fault(
+                    "SUPABASE_JWT_SECRET",
+                    "auth.jwt_secret",
+                    "expected a secret of your own, not the one from a manual",
+                );
+            }
+            Some(secret) if secret.expose().len() < JWT_SECRET_BYTES_MIN => {
+                fault("SUPABASE_JWT_SECRET", "auth.jwt_secret", "expected 32 characters or more");
+            }
+            Some(_) | None => {}
+        }
+        match &self.vault.master_key {
+            None => fault("VAULT_MASTER_KEY", "vault.master_key", "expected 32 bytes in base64"),
+            Some(key) if is_one_byte_repeated(key.expose()) => {
+                fault("VAULT_MASTER_KEY", "vault.master_key", "expected random bytes");
+            }
+            Some(_) => {}
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+}
+
+fn is_one_byte_repeated(key: &[u8]) -> bool {
+    key.windows(2).all(|pair| pair[0] == pair[1])
+}

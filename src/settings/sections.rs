@@ -1,0 +1,195 @@
+//! One struct per section. What a key means, and in which unit, is said in `config/default.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jsonwebtoken::jwk::JwkSet;
+use serde::Deserialize;
+
+use super::Secret;
+use super::values::{
+    between, database_url, filter, identifier, jwks, listen, log_format, master_key, master_keys, optional_secret,
+    optional_text, origins, otlp_endpoint,
+};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    #[serde(deserialize_with = "listen")]
+    pub listen: SocketAddr,
+    #[serde(deserialize_with = "between::<0, 1024, _, _>")]
+    pub workers: usize,
+    #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
+    pub request_timeout_ms: u64,
+    #[serde(deserialize_with = "between::<0, 600_000, _, _>")]
+    pub shutdown_timeout_ms: u64,
+    #[serde(deserialize_with = "between::<1024, 16_777_216, _, _>")]
+    pub body_limit_bytes: usize,
+    #[serde(deserialize_with = "origins")]
+    pub cors_allowed_origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `None` is the embedded database.
+    #[serde(deserialize_with = "database_url")]
+    pub url: Option<Secret<String>>,
+    #[serde(deserialize_with = "database_url")]
+    pub direct_url: Option<Secret<String>>,
+    #[serde(deserialize_with = "between::<1, 1000, _, _>")]
+    pub pool_size: u32,
+    #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
+    pub connect_timeout_ms: u64,
+    #[serde(deserialize_with = "between::<1, 86_400_000, _, _>")]
+    pub statement_timeout_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    pub feature: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    #[serde(deserialize_with = "optional_secret")]
+    pub jwt_secret: Option<Secret<String>>,
+    #[serde(deserialize_with = "jwks")]
+    pub jwks: Option<JwkSet>,
+    #[serde(deserialize_with = "optional_text")]
+    pub issuer: Option<String>,
+    #[serde(deserialize_with = "between::<0, 3600, _, _>")]
+    pub leeway_seconds: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    #[serde(deserialize_with = "master_key")]
+    pub master_key: Option<Secret<[u8; 32]>>,
+    #[serde(deserialize_with = "identifier")]
+    pub master_key_id: String,
+    #[serde(deserialize_with = "master_keys")]
+    pub previous_master_keys: Vec<MasterKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterKey {
+    pub id: String,
+    pub key: Secret<[u8; 32]>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Actors {
+    #[serde(deserialize_with = "between::<0, 1024, _, _>")]
+    pub arbiters: usize,
+    #[serde(deserialize_with = "between::<1, 1_000_000, _, _>")]
+    pub mailbox_capacity: usize,
+    #[serde(deserialize_with = "between::<1, 65_536, _, _>")]
+    pub in_flight_max: usize,
+    #[serde(deserialize_with = "between::<1, 604_800, _, _>")]
+    pub passivate_after_seconds: u64,
+    #[serde(deserialize_with = "between::<1, 100_000_000, _, _>")]
+    pub active_max: usize,
+    #[serde(deserialize_with = "between::<1, 1_000_000, _, _>")]
+    pub snapshot_every: u64,
+    #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
+    pub command_deadline_ms: u64,
+    #[serde(deserialize_with = "between::<0, 100, _, _>")]
+    pub conflict_retries: u32,
+    #[serde(deserialize_with = "between::<1, 3_600_000, _, _>")]
+    pub restart_backoff_ms_min: u64,
+    #[serde(deserialize_with = "between::<1, 3_600_000, _, _>")]
+    pub restart_backoff_ms_max: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    #[serde(deserialize_with = "between::<1, 64, _, _>")]
+    pub lanes: usize,
+    #[serde(deserialize_with = "between::<1, 1_000_000, _, _>")]
+    pub queue_max: usize,
+    #[serde(deserialize_with = "between::<1, 10_000, _, _>")]
+    pub batch_max: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    #[serde(deserialize_with = "between::<1, 60_000, _, _>")]
+    pub poll_ms: u64,
+    #[serde(deserialize_with = "between::<1, 100_000, _, _>")]
+    pub page_events: usize,
+    #[serde(deserialize_with = "between::<0, 10_000, _, _>")]
+    pub notify_coalesce_ms: u64,
+    #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
+    pub horizon_warn_seconds: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Projections {
+    #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
+    pub save_every_seconds: u64,
+    #[serde(deserialize_with = "between::<1, 100_000_000, _, _>")]
+    pub save_every_events: u64,
+    #[serde(deserialize_with = "between::<0, 60_000, _, _>")]
+    pub read_your_writes_ms: u64,
+    #[serde(deserialize_with = "between::<0, 36_500, _, _>")]
+    pub appointments_days_kept: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    #[serde(deserialize_with = "between::<24, 87_600, _, _>")]
+    pub retention_hours: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    #[serde(deserialize_with = "between::<0, 1_000_000_000, _, _>")]
+    pub requests_per_minute: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    #[serde(deserialize_with = "log_format")]
+    pub format: LogFormat,
+    #[serde(deserialize_with = "filter")]
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    #[serde(deserialize_with = "otlp_endpoint")]
+    pub otlp_endpoint: Option<String>,
+    #[serde(deserialize_with = "identifier")]
+    pub service_name: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compliance {
+    #[serde(deserialize_with = "between::<1, 100, _, _>")]
+    pub data_retention_years: u32,
+}
