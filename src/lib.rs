@@ -1,5 +1,6 @@
 //! The world around the stateful core: adapters, HTTP, migration and the command line.
 
+pub mod http;
 pub mod load;
 pub mod ports;
 pub mod postgres;
