@@ -1,16 +1,15 @@
 use std::time::Duration;
 
-use bb8::Pool;
-use bb8_postgres::PostgresConnectionManager;
 use bytes::Bytes;
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
 use codeccloud_actors::ports::{SealedCustomer, SealedNote};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join4};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::ConnectionPool;
 use crate::vault::{CustomerRef, NoteKind, Unreachable, VaultStore};
 
 /// Finding a connection and running one short statement on it.
@@ -21,11 +20,11 @@ const REWRAP_ROWS: i64 = 32;
 
 /// Keeps the vault in `vault_customers` and `vault_notes`. The pool's connections have the role `codeccloud_vault`.
 pub struct PostgresVault {
-    pool: Pool<PostgresConnectionManager<NoTls>>,
+    pool: ConnectionPool,
 }
 
 impl PostgresVault {
-    pub fn new(pool: Pool<PostgresConnectionManager<NoTls>>) -> PostgresVault {
+    pub fn new(pool: ConnectionPool) -> PostgresVault {
         PostgresVault { pool }
     }
 

@@ -1,0 +1,70 @@
+//! Who may pass: token, workspace, membership, role, in this order.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use codeccloud_actors::envelope::{Caller, Role};
+use codeccloud_actors::ids::{TenantId, UserId};
+use codeccloud_actors::reference::{MemberRole, TenantReference};
+
+use super::Door;
+use super::problem::{Problem, Slug};
+use super::route::Access;
+use super::session::Session;
+use crate::ports::Identity;
+
+pub static WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
+
+pub fn session(door: &Door, access: Access, request: &HttpRequest) -> Result<Session, Problem> {
+    let identity = door.authenticator.authenticate(bearer_token(request)?).map_err(|e| unauthorized(e.0))?;
+    let tenant_id = workspace(request, identity)?;
+    let reference = door.reference.tenant(tenant_id).ok_or_else(|| forbidden("no such workspace"))?;
+    let role = role_in(&reference, identity.user_id, identity.role)?;
+    if !access.allows(role) {
+        return Err(forbidden(&format!("the role {} may not do this", role.as_str())));
+    }
+    Ok(Session { tenant_id, caller: Caller { user_id: identity.user_id, role }, reference })
+}
+
+fn bearer_token(request: &HttpRequest) -> Result<&str, Problem> {
+    let header = request.headers().get(header::AUTHORIZATION).ok_or_else(|| unauthorized("a bearer token is required"))?;
+    let scheme_and_token = header.to_str().ok().and_then(|text| text.split_once(' '));
+    match scheme_and_token {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        Some(_) | None => Err(unauthorized("the Authorization header must hold a bearer token")),
+    }
+}
+
+fn workspace(request: &HttpRequest, identity: Identity) -> Result<TenantId, Problem> {
+    let header = request.headers().get(&WORKSPACE).ok_or_else(|| unauthorized("X-Workspace-ID is required"))?;
+    let named: Option<TenantId> = header.to_str().ok().and_then(|text| text.parse().ok());
+    if named == Some(identity.tenant_id) {
+        Ok(identity.tenant_id)
+    } else {
+        Err(forbidden("the token is for another workspace"))
+    }
+}
+
+/// Members have the weaker of the token's role and the membership's: a token outlives a demotion.
+fn role_in(reference: &TenantReference, user_id: UserId, claimed: Role) -> Result<Role, Problem> {
+    let claimed = match claimed {
+        Role::Owner => MemberRole::Owner,
+        Role::Manager => MemberRole::Manager,
+        Role::Staff => MemberRole::Staff,
+        Role::Customer | Role::Service | Role::Operator => return Ok(claimed),
+    };
+    let member = reference.members.get(&user_id).ok_or_else(|| forbidden("not a member of this workspace"))?;
+    Ok(match claimed.min(member.role) {
+        MemberRole::Owner => Role::Owner,
+        MemberRole::Manager => Role::Manager,
+        MemberRole::Staff => Role::Staff,
+    })
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(Slug::Unauthorized, detail)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+pub fn forbidden(detail: &str) -> Problem {
+    Problem::new(Slug::Forbidden, detail)
+}

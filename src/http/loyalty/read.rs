@@ -1,0 +1,106 @@
+use actix_web::http::header;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use codeccloud_actors::ids::{BookingId, CustomerId, Version};
+use codeccloud_actors::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::http::extractors::Query;
+use crate::http::paging::{self, Listing};
+use crate::http::problem::Problem;
+use crate::http::session::Session;
+use crate::http::validate::{FieldErrors, Validate};
+use crate::http::{Door, etag};
+use crate::ports;
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoyaltyAccount {
+    pub customer_id: CustomerId,
+    pub balance: u32,
+    /// What decides the tier.
+    pub earned_last_year: u32,
+    pub tier: Option<String>,
+    pub next_expiry: Option<Expiry>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Expiry {
+    pub points: u32,
+    pub at: Timestamp,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoyaltyEntry {
+    /// What happened, such as `accrued` or `redeemed`.
+    pub kind: &'static str,
+    /// Negative where points were taken.
+    pub points: i64,
+    pub booking_id: Option<BookingId>,
+    pub occurred_at: Timestamp,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct HistoryQuery {
+    /// 1 to 200; absent: 50.
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+impl Validate for HistoryQuery {
+    fn validate(&self, errors: &mut FieldErrors) {
+        paging::check_limit(errors, self.limit);
+    }
+}
+
+pub async fn balance(
+    door: Data<Door>,
+    session: Session,
+    request: HttpRequest,
+    path: Path<CustomerId>,
+) -> Result<HttpResponse, Problem> {
+    session.may_see(*path)?;
+    let view = door.queries.loyalty(session.scope(), *path).await?;
+    let tag = (header::ETAG, etag::of(view.version));
+    if etag::is_known(&request, view.version) {
+        return Ok(HttpResponse::NotModified().insert_header(tag).finish());
+    }
+    Ok(HttpResponse::Ok().insert_header(tag).json(LoyaltyAccount::from(view)))
+}
+
+/// Newest first; the cursor is the version of the last entry.
+pub async fn history(
+    door: Data<Door>,
+    session: Session,
+    path: Path<CustomerId>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<HttpResponse, Problem> {
+    session.may_see(*path)?;
+    let before = query.cursor.map(|cursor| cursor.parse().map(Version).map_err(|_| paging::unreadable_cursor()));
+    let limit = paging::limit(query.limit);
+    let page = door.queries.loyalty_history(session.scope(), *path, before.transpose()?, limit).await?;
+    let next_cursor = page.items.last().filter(|_| page.more).map(|entry| entry.version.to_string());
+    let data = page.items.into_iter().map(LoyaltyEntry::from).collect();
+    Ok(HttpResponse::Ok().json(Listing { data, next_cursor }))
+}
+
+impl From<ports::LoyaltyView> for LoyaltyAccount {
+    fn from(view: ports::LoyaltyView) -> LoyaltyAccount {
+        LoyaltyAccount {
+            customer_id: view.customer_id,
+            balance: view.balance,
+            earned_last_year: view.earned_last_year,
+            tier: view.tier,
+            next_expiry: view.next_expiry.map(|(points, at)| Expiry { points, at }),
+        }
+    }
+}
+
+impl From<ports::LoyaltyEntry> for LoyaltyEntry {
+    fn from(entry: ports::LoyaltyEntry) -> LoyaltyEntry {
+        let ports::LoyaltyEntry { kind, points, booking_id, occurred_at, .. } = entry;
+        LoyaltyEntry { kind, points, booking_id, occurred_at }
+    }
+}

@@ -1,0 +1,145 @@
+//! The door: REST for booking front-ends. It knows the house by its ports only.
+//!
+//! To add an endpoint: its handler and its types in the folder of its resource, and an entry in [`routes`]. Roles, rate
+//! limit, idempotency, metrics, the OpenAPI document and the docs page follow from the entry.
+
+mod authorise;
+mod bookings;
+mod customers;
+mod docs;
+mod etag;
+mod execute;
+mod extractors;
+mod gate;
+mod health;
+mod idempotency;
+mod loyalty;
+mod metrics;
+mod openapi;
+mod paging;
+mod problem;
+mod rate_limit;
+mod request_id;
+mod route;
+mod routes;
+mod services;
+mod session;
+mod staff;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod unmatched;
+mod validate;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::{Server, ServiceRequest};
+use actix_web::http::header::{self, HeaderName};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, PathConfig, ServiceConfig};
+use actix_web::{App, HttpServer};
+use codeccloud_actors::ports::{Clock, Ids};
+
+pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
+pub use route::{Access, Route};
+pub use routes::ROUTES;
+
+use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Reference};
+use problem::Problem;
+
+/// Browsers may ask again after this long whether they may ask.
+const PREFLIGHT_SECONDS: usize = 3_600;
+
+pub struct Door {
+    pub commands: Arc<dyn Commands>,
+    pub queries: Arc<dyn Queries>,
+    pub reference: Arc<dyn Reference>,
+    pub customers: Arc<dyn Customers>,
+    pub authenticator: Arc<dyn Authenticator>,
+    pub readiness: Arc<dyn Readiness>,
+    /// `None` is without limit.
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
+    /// The text of `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub limits: Limits,
+    /// Origins of front-ends in browsers; `*` is any.
+    pub cors_origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From the request's head to its answer; also the deadline of its command.
+    pub request: Duration,
+    /// How long a graceful stop waits for what runs.
+    pub shutdown: Duration,
+    pub workers: usize,
+}
+
+/// Serves until the returned server's handle stops it; signals are the caller's business. `further` adds what other
+/// modules serve, such as live pages.
+pub fn serve(
+    door: Arc<Door>,
+    listener: TcpListener,
+    further: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
+    let limits = door.limits;
+    let app = move || {
+        let ids = door.ids.clone();
+        App::new()
+            .configure(configure(&door))
+            .configure(further.clone())
+            .default_service(web::to(unmatched::unknown_route))
+            .wrap(cors(&door.cors_origins))
+            .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+                let ids = ids.clone();
+                async move { request_id::assign(&*ids, request, next).await }
+            }))
+    };
+    let server = HttpServer::new(app)
+        .workers(limits.workers)
+        .shutdown_timeout(limits.shutdown.as_secs())
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// The route table, as actix wants it: routes of one path together.
+pub fn configure(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
+    let door = door.clone();
+    move |config| {
+        // A path that can't be an id names nothing that there is.
+        let path_config = PathConfig::default().error_handler(|_, _| Problem::not_found("the resource").into());
+        config.app_data(Data::from(door.clone())).app_data(path_config);
+        let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
+        paths.dedup();
+        for path in paths {
+            let siblings = ROUTES.iter().filter(|route| route.path == path);
+            let resource = siblings.fold(web::resource(path), |resource, route| resource.route(gate::guarded(route, &door)));
+            config.service(resource.default_service(web::to(unmatched::unknown_method)));
+        }
+    }
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let asked = [authorise::WORKSPACE.clone(), idempotency::KEY.clone(), request_id::HEADER.clone()];
+    let exposed = [request_id::HEADER.clone(), idempotency::REPLAY.clone(), header::ETAG, header::LINK, header::LOCATION];
+    let limits = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"].map(HeaderName::from_static);
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH])
+        .allowed_headers(asked)
+        .allowed_headers(["traceparent", "tracestate"].map(HeaderName::from_static))
+        .expose_headers(exposed)
+        .expose_headers(limits)
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(PREFLIGHT_SECONDS);
+    origins.iter().fold(cors, |cors, origin| match origin.as_str() {
+        "*" => cors.allow_any_origin(),
+        origin => cors.allowed_origin(origin),
+    })
+}

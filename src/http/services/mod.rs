@@ -1,0 +1,9 @@
+//! Services: what can be booked.
+
+mod change;
+mod read;
+mod types;
+
+pub use change::{ChangeService, CreateService, change, create};
+pub use read::{ServiceQuery, get, list};
+pub use types::Service;

@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use codeccloud_actors::ids::StaffId;
+use codeccloud_actors::reference::{StaffAvailability, TenantReference};
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::types::{Interval, LocalTime};
+use crate::http::Door;
+use crate::http::extractors::Body;
+use crate::http::problem::Problem;
+use crate::http::session::Session;
+use crate::http::validate::{FieldErrors, Validate};
+use crate::ports::{self, HoursException};
+
+/// More than anyone's week needs, few enough to stay readable for people.
+const INTERVALS_MAX: usize = 70;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkingHours {
+    /// Null: no hours on record, always available.
+    pub weekly: Option<Vec<WeekdayHours>>,
+    /// Days with hours of their own. Set one by one; ignored when the weekly hours are put.
+    #[serde(default)]
+    pub exceptions: Vec<DayHours>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub struct WeekdayHours {
+    /// 1 is Monday, 7 is Sunday.
+    pub weekday: u8,
+    pub start: LocalTime,
+    pub end: LocalTime,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct DayHours {
+    #[schemars(with = "CalendarDay")]
+    pub date: Date,
+    /// Empty: a day off.
+    pub intervals: Vec<Interval>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct ExceptionHours {
+    /// Empty: a day off.
+    pub intervals: Vec<Interval>,
+}
+
+impl Validate for WorkingHours {
+    fn validate(&self, errors: &mut FieldErrors) {
+        let weekly = self.weekly.as_deref().unwrap_or_default();
+        errors.require(weekly.len() <= INTERVALS_MAX, "weekly", format!("may have {INTERVALS_MAX} entries"));
+        let mut days: BTreeMap<u8, Vec<Interval>> = BTreeMap::new();
+        for hours in weekly {
+            errors.within("weekly.weekday", hours.weekday, 1..=7);
+            let WeekdayHours { weekday, start, end } = *hours;
+            days.entry(weekday).or_default().push(Interval { start, end });
+        }
+        for day in days.into_values() {
+            Interval::check_day(errors, "weekly", day);
+        }
+    }
+}
+
+impl Validate for ExceptionHours {
+    fn validate(&self, errors: &mut FieldErrors) {
+        errors.require(self.intervals.len() <= INTERVALS_MAX, "intervals", format!("may have {INTERVALS_MAX} entries"));
+        Interval::check_day(errors, "intervals", self.intervals.clone());
+    }
+}
+
+pub async fn get_hours(session: Session, path: Path<StaffId>) -> Result<HttpResponse, Problem> {
+    answer(&session.reference, *path)
+}
+
+pub async fn put_hours(
+    door: Data<Door>,
+    session: Session,
+    path: Path<StaffId>,
+    body: Body<WorkingHours>,
+) -> Result<HttpResponse, Problem> {
+    let hours = body.value.weekly.map(|weekly| weekly.into_iter().map(ports::WorkingHours::from).collect());
+    door.reference.set_working_hours(session.tenant_id, session.caller, *path, hours).await?;
+    current(&door, &session, *path)
+}
+
+pub async fn put_exception(
+    door: Data<Door>,
+    session: Session,
+    path: Path<(StaffId, Date)>,
+    body: Body<ExceptionHours>,
+) -> Result<HttpResponse, Problem> {
+    let (id, date) = path.into_inner();
+    let intervals = body.value.intervals.iter().map(|interval| (interval.start.0, interval.end.0)).collect();
+    let exception = HoursException { date, intervals: Some(intervals) };
+    door.reference.set_hours_exception(session.tenant_id, session.caller, id, exception).await?;
+    current(&door, &session, id)
+}
+
+pub async fn clear_exception(
+    door: Data<Door>,
+    session: Session,
+    path: Path<(StaffId, Date)>,
+) -> Result<HttpResponse, Problem> {
+    let (id, date) = path.into_inner();
+    let exception = HoursException { date, intervals: None };
+    door.reference.set_hours_exception(session.tenant_id, session.caller, id, exception).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn current(door: &Door, session: &Session, id: StaffId) -> Result<HttpResponse, Problem> {
+    let reference = door.reference.tenant(session.tenant_id).ok_or_else(|| Problem::not_found("workspace"))?;
+    answer(&reference, id)
+}
+
+fn answer(reference: &TenantReference, id: StaffId) -> Result<HttpResponse, Problem> {
+    let member = reference.staff.get(&id).ok_or_else(|| Problem::not_found("staff member"))?;
+    Ok(HttpResponse::Ok().json(WorkingHours::from(&member.availability)))
+}
+
+impl From<&StaffAvailability> for WorkingHours {
+    fn from(availability: &StaffAvailability) -> WorkingHours {
+        let weekly = availability.weekly.as_ref().map(|days| {
+            let numbered = (1..=7).zip(days);
+            numbered
+                .flat_map(|(weekday, day)| day.iter().map(move |&interval| (weekday, Interval::from(interval))))
+                .map(|(weekday, Interval { start, end })| WeekdayHours { weekday, start, end })
+                .collect()
+        });
+        let exceptions = availability.exceptions.iter().map(|(&date, intervals)| DayHours {
+            date,
+            intervals: intervals.iter().map(|&interval| interval.into()).collect(),
+        });
+        WorkingHours { weekly, exceptions: exceptions.collect() }
+    }
+}
+
+impl From<WeekdayHours> for ports::WorkingHours {
+    fn from(hours: WeekdayHours) -> ports::WorkingHours {
+        let WeekdayHours { weekday, start, end } = hours;
+        ports::WorkingHours { weekday, start_minute: start.0, end_minute: end.0 }
+    }
+}
+
+/// How the document describes a calendar day.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub struct CalendarDay(#[schemars(extend("format" = "date"))] String);

@@ -1,0 +1,64 @@
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use codeccloud_actors::ids::StaffId;
+use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::hours::CalendarDay;
+use crate::http::Door;
+use crate::http::extractors::Query;
+use crate::http::paging::Listing;
+use crate::http::problem::Problem;
+use crate::http::session::Session;
+use crate::http::validate::{FieldErrors, Validate};
+use crate::ports;
+
+/// Also a leap year.
+const DAYS_MAX: i32 = 366;
+
+#[derive(Deserialize, JsonSchema)]
+pub struct UtilisationQuery {
+    #[schemars(with = "CalendarDay")]
+    pub from: Date,
+    /// Included; at most 366 days with `from`.
+    #[schemars(with = "CalendarDay")]
+    pub to: Date,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UtilisationDay {
+    #[schemars(with = "CalendarDay")]
+    pub date: Date,
+    pub booked_minutes: u32,
+    pub working_minutes: u32,
+}
+
+impl Validate for UtilisationQuery {
+    fn validate(&self, errors: &mut FieldErrors) {
+        errors.require(self.from <= self.to, "to", "must not lie before `from`");
+        let days = self.from.duration_until(self.to).as_hours() / 24 + 1;
+        errors.require(days <= i64::from(DAYS_MAX), "to", format!("may make {DAYS_MAX} days with `from`"));
+    }
+}
+
+/// Only days with something on them.
+pub async fn utilisation(
+    door: Data<Door>,
+    session: Session,
+    path: Path<StaffId>,
+    Query(query): Query<UtilisationQuery>,
+) -> Result<HttpResponse, Problem> {
+    if !session.reference.staff.contains_key(&*path) {
+        return Err(Problem::not_found("staff member"));
+    }
+    let days = door.queries.staff_utilisation(session.scope(), Some(*path), query.from, query.to).await?;
+    Ok(HttpResponse::Ok().json(Listing::whole(days.into_iter().map(UtilisationDay::from).collect())))
+}
+
+impl From<ports::UtilisationDay> for UtilisationDay {
+    fn from(day: ports::UtilisationDay) -> UtilisationDay {
+        UtilisationDay { date: day.date, booked_minutes: day.booked_minutes, working_minutes: day.working_minutes }
+    }
+}
