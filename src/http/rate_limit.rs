@@ -92,7 +92,7 @@ impl LocalRateLimiter {
         Some(Quota {
             limit: self.per_minute,
             remaining: self.per_minute - window.used,
-            reset_seconds: u32::try_from(millis_left.div_ceil(1_000)).unwrap_or(1),
+            reset_seconds: u32::try_from(((millis_left + 999) / 1_000)).unwrap_or(1),
             exceeded,
         })
     }
