@@ -26,10 +26,11 @@ create index on vault_customers (tenant_id, email_lookup);
 create table vault_notes (
     tenant_id uuid not null,
     booking_id uuid not null,
+    kind text not null check (kind in ('note', 'cancellation_reason')),
     customer_id uuid not null,
     ciphertext bytea not null,
     created_at timestamptz not null default now(),
-    primary key (tenant_id, booking_id),
+    primary key (tenant_id, booking_id, kind),
     foreign key (tenant_id, customer_id) references vault_customers (tenant_id, customer_id) on delete cascade
 );
 create index on vault_notes (tenant_id, customer_id);

@@ -1,8 +1,10 @@
 //! The world around the stateful core: adapters, HTTP, migration and the command line.
 
+pub mod auth;
 pub mod http;
 pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod settings;
 pub mod telemetry;
+pub mod vault;

@@ -12,6 +12,7 @@ mod rows;
 mod snapshots;
 mod streams;
 mod types;
+mod vault;
 
 pub use database::{ConnectionPool, Connector, Database, DatabaseRole};
 pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
@@ -20,5 +21,6 @@ pub use journal::{JournalSettings, PostgresJournal};
 pub use projections::PostgresProjectionStore;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
+pub use vault::PostgresVault;
 
 use database::{away, described};

@@ -29,6 +29,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0003_vault.up.sql"),
         include_str!("../../schema/0003_vault.down.sql"),
     ),
+    Migration::new(
+        4,
+        "event_store",
+        include_str!("../../schema/0004_event_store.up.sql"),
+        include_str!("../../schema/0004_event_store.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

@@ -15,7 +15,7 @@ pub trait Journal: Send + Sync + 'static {
     fn submit(&self, append: Append, done: Completion) -> bool;
 }
 
-pub type Completion = Box<dyn FnOnce(Result<Committed, AppendError>) + Send>;
+pub type Completion = Box<dyn FnOnce(Result<Committed, AppendError>) + Send + Sync>;
 
 /// All of it is committed in one transaction, or none.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::ids::{AggregateType, EventId, StreamId, Version};
 use crate::time::Timestamp;
 
-pub trait Projection: Default + Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Projection: Default + Clone + Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
     /// The name in `event_projection_offsets`, in metrics and on the command line.
     const NAME: &'static str;
     /// Raised with every change of the serialized form or of what it means: an older snapshot is dropped, and the

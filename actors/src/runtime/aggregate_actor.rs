@@ -24,7 +24,7 @@ use super::recovery::{Recovered, recover};
 use super::routes::Routed;
 use super::supervision::Backoff;
 
-pub(super) struct AggregateActor<A: Aggregate> {
+pub(super) struct AggregateActor<A: Routed> {
     stream: StreamId,
     shared: Arc<Shared>,
     state: A,
@@ -51,7 +51,7 @@ enum Health {
 /// A command for this actor's aggregate.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Task<A: Aggregate> {
+pub(super) struct Task<A: Routed> {
     pub command: A::Command,
     pub execution: Box<Execution>,
 }
@@ -71,7 +71,7 @@ pub(super) struct ForeignEvent(pub Version);
 #[rtype(result = "()")]
 pub(super) struct Passivate;
 
-impl<A: Aggregate + Routed> AggregateActor<A> {
+impl<A: Routed> AggregateActor<A> {
     pub fn new(stream: StreamId, shared: Arc<Shared>) -> Self {
         AggregateActor {
             stream,
@@ -277,7 +277,7 @@ impl<A: Aggregate + Routed> AggregateActor<A> {
     }
 }
 
-impl<A: Aggregate + Routed> Actor for AggregateActor<A> {
+impl<A: Routed> Actor for AggregateActor<A> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -291,7 +291,7 @@ impl<A: Aggregate + Routed> Actor for AggregateActor<A> {
     }
 }
 
-impl<A: Aggregate + Routed> Handler<Task<A>> for AggregateActor<A> {
+impl<A: Routed> Handler<Task<A>> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, task: Task<A>, ctx: &mut Self::Context) {
@@ -316,7 +316,7 @@ impl<A: Aggregate + Routed> Handler<Task<A>> for AggregateActor<A> {
     }
 }
 
-impl<A: Aggregate + Routed> Handler<AppendFailed> for AggregateActor<A> {
+impl<A: Routed> Handler<AppendFailed> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, failed: AppendFailed, ctx: &mut Self::Context) {
@@ -326,7 +326,7 @@ impl<A: Aggregate + Routed> Handler<AppendFailed> for AggregateActor<A> {
     }
 }
 
-impl<A: Aggregate + Routed> Handler<ForeignEvent> for AggregateActor<A> {
+impl<A: Routed> Handler<ForeignEvent> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, foreign: ForeignEvent, ctx: &mut Self::Context) {
@@ -337,7 +337,7 @@ impl<A: Aggregate + Routed> Handler<ForeignEvent> for AggregateActor<A> {
     }
 }
 
-impl<A: Aggregate + Routed> Handler<Passivate> for AggregateActor<A> {
+impl<A: Routed> Handler<Passivate> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, _: Passivate, _: &mut Self::Context) {
@@ -371,7 +371,7 @@ fn snapshot<A: Aggregate>(stream: StreamId, state: &A, version: Version, recorde
 
 impl Shared {
     /// Writes what an aggregate decided into the execution: its response and its saga row; returns its part of the append.
-    pub(super) fn decided<A: Aggregate + Routed>(
+    pub(super) fn decided<A: Routed>(
         &self,
         execution: &mut Execution,
         stream: StreamId,

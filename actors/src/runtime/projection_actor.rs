@@ -67,7 +67,7 @@ pub(super) struct Retain;
 #[rtype(result = "()")]
 pub(super) struct Adopt<P: Projection>(pub Fold<P>);
 
-impl<P: Projection + Unpin> ProjectionActor<P> {
+impl<P: Projection> ProjectionActor<P> {
     fn take(&mut self, batch: &Batch, ctx: &mut Context<Self>) {
         if !self.live {
             return;
@@ -138,7 +138,7 @@ impl<P: Projection + Unpin> ProjectionActor<P> {
     }
 }
 
-impl<P: Projection + Unpin> Actor for ProjectionActor<P> {
+impl<P: Projection> Actor for ProjectionActor<P> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -147,7 +147,7 @@ impl<P: Projection + Unpin> Actor for ProjectionActor<P> {
     }
 }
 
-impl<P: Projection + Unpin> Handler<Batch> for ProjectionActor<P> {
+impl<P: Projection> Handler<Batch> for ProjectionActor<P> {
     type Result = ();
 
     fn handle(&mut self, batch: Batch, ctx: &mut Self::Context) {
@@ -158,7 +158,7 @@ impl<P: Projection + Unpin> Handler<Batch> for ProjectionActor<P> {
     }
 }
 
-impl<P: Projection + Unpin> Handler<Save> for ProjectionActor<P> {
+impl<P: Projection> Handler<Save> for ProjectionActor<P> {
     type Result = ResponseActFuture<Self, Result<(), StoreError>>;
 
     fn handle(&mut self, _: Save, _: &mut Self::Context) -> Self::Result {
@@ -166,7 +166,7 @@ impl<P: Projection + Unpin> Handler<Save> for ProjectionActor<P> {
     }
 }
 
-impl<P: Projection + Unpin> Handler<Retain> for ProjectionActor<P> {
+impl<P: Projection> Handler<Retain> for ProjectionActor<P> {
     type Result = ();
 
     fn handle(&mut self, _: Retain, _: &mut Self::Context) {
@@ -174,7 +174,7 @@ impl<P: Projection + Unpin> Handler<Retain> for ProjectionActor<P> {
     }
 }
 
-impl<P: Projection + Unpin> Handler<Adopt<P>> for ProjectionActor<P> {
+impl<P: Projection> Handler<Adopt<P>> for ProjectionActor<P> {
     type Result = ();
 
     fn handle(&mut self, adopt: Adopt<P>, ctx: &mut Self::Context) {

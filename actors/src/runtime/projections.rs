@@ -148,7 +148,7 @@ pub struct ProjectionHandle<P: Projection> {
     feed: Arc<dyn Feed>,
 }
 
-impl<P: Projection + Unpin> ProjectionHandle<P> {
+impl<P: Projection> ProjectionHandle<P> {
     pub fn published(&self) -> &Published<P> {
         &self.published
     }
@@ -211,7 +211,7 @@ trait CatchesUp: AnyProjection {
     fn go_live(&self) -> BoxFuture<'_, ()>;
 }
 
-impl<P: Projection + Unpin> CatchesUp for ProjectionHandle<P> {
+impl<P: Projection> CatchesUp for ProjectionHandle<P> {
     fn catch_up_in_background(&self) {
         let handle = self.clone();
         let arbiter = Arbiter::new();
@@ -235,7 +235,7 @@ impl<P: Projection + Unpin> CatchesUp for ProjectionHandle<P> {
     }
 }
 
-impl<P: Projection + Unpin> AnyProjection for ProjectionHandle<P> {
+impl<P: Projection> AnyProjection for ProjectionHandle<P> {
     fn status(&self) -> ProjectionStatus {
         let view = self.published.view();
         ProjectionStatus {

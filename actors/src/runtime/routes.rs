@@ -14,7 +14,7 @@ use super::Shared;
 use super::execution::Execution;
 use super::router::{AnyRouter, Router};
 
-pub(super) trait Routed: Aggregate {
+pub(super) trait Routed: Aggregate + Unpin {
     fn view(&self) -> StateView<'_>;
 }
 

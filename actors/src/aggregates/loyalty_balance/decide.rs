@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use jiff::Span;
+use jiff::{Span, ZonedDateTime};
 use uuid::Uuid;
 
 use crate::aggregate::{Context, Decision};
@@ -128,7 +128,7 @@ fn points_for(paid: Money, rules: &LoyaltyRules) -> u32 {
 /// The same day of the month and time of day by the tenant's clock. A time that no event could name is never.
 fn expiry_of_points_earned(now: Timestamp, reference: &TenantReference) -> Option<Timestamp> {
     let months = Span::new().try_months(reference.loyalty.expiry_months?).ok()?;
-    let expiry = now.to_jiff().to_zoned(reference.zone.clone()).checked_add(months).ok()?;
+    let expiry = ZonedDateTime::new(now.to_jiff(), reference.zone.clone()).checked_add(months).ok()?;
     Some(Timestamp::from_jiff(expiry.timestamp())).filter(|at| *at <= Timestamp::MAX)
 }
 

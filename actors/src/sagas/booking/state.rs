@@ -29,10 +29,8 @@ pub struct BookingDetails {
 impl BookingDetails {
     /// The status that the wire contract shows: one that is scheduled and was moved is `rescheduled`.
     pub fn api_status(&self) -> &'static str {
-        match self.status {
-            BookingStatus::Scheduled if self.moved => "rescheduled",
-            status => status.as_str(),
-        }
+        let is_moved = self.moved && self.status == BookingStatus::Scheduled;
+        if is_moved { "rescheduled" } else { self.status.as_str() }
     }
 
     pub(super) fn saga_state(&self) -> SagaState {

@@ -1,0 +1,196 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
+use codeccloud_actors::ports::{SealedCustomer, SealedNote};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join4};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::ConnectionPool;
+use crate::vault::{CustomerRef, NoteKind, Unreachable, VaultStore};
+
+/// Finding a connection and running one short statement on it.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How many customers a rotation changes at once: a few commits' worth, so that they share the disk's.
+const REWRAP_ROWS: i64 = 32;
+
+/// Keeps the vault in `vault_customers` and `vault_notes`. The pool's connections have the role `codeccloud_vault`.
+pub struct PostgresVault {
+    pool: ConnectionPool,
+}
+
+impl PostgresVault {
+    pub fn new(pool: ConnectionPool) -> PostgresVault {
+        PostgresVault { pool }
+    }
+
+    /// One statement in a transaction that has declared its tenants, sent in one go: one round trip, and complete on
+    /// the server even when nobody waits for it any more. Nothing is prepared, so it works behind any pooler.
+    async fn run(
+        &self,
+        tenants: &[TenantId],
+        statement: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Unreachable> {
+        let declared = format!("{{{}}}", Vec::from_iter(tenants.iter().map(TenantId::to_string)).join(","));
+        let answer = async {
+            let connection = self.pool.get().await.map_err(|error| Unreachable(error.to_string()))?;
+            let declare = "SELECT set_config('codeccloud.tenant_ids', $1, true)";
+            let (begun, declared, rows, committed) = join4(
+                connection.batch_execute("BEGIN"),
+                connection.query_typed(declare, &[(&declared, Type::TEXT)]),
+                connection.query_typed(statement, parameters),
+                connection.batch_execute("COMMIT"),
+            )
+            .await;
+            begun.and(declared).and(rows).and_then(|rows| committed.map(|()| rows)).map_err(unreachable)
+        };
+        tokio::time::timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| Err(Unreachable("no answer in time".into())))
+    }
+}
+
+impl VaultStore for PostgresVault {
+    fn load_customers<'a>(
+        &'a self,
+        customers: &'a [CustomerRef],
+    ) -> BoxFuture<'a, Result<Vec<(CustomerRef, SealedCustomer)>, Unreachable>> {
+        async move {
+            let mut tenants = Vec::from_iter(customers.iter().map(|customer| customer.tenant_id));
+            tenants.dedup();
+            let tenant_ids = Vec::from_iter(customers.iter().map(|customer| customer.tenant_id.0));
+            let customer_ids = Vec::from_iter(customers.iter().map(|customer| customer.customer_id.0));
+            let statement = "
+                SELECT tenant_id, customer_id, revision, wrapped_key, master_key_id, profile, email_lookup
+                FROM vault_customers
+                JOIN unnest($1, $2) AS wanted (tenant_id, customer_id) USING (tenant_id, customer_id)";
+            let rows = self
+                .run(&tenants, statement, &[(&tenant_ids, Type::UUID_ARRAY), (&customer_ids, Type::UUID_ARRAY)])
+                .await?;
+            rows.iter()
+                .map(|row| {
+                    let customer = sealed_customer(row)?;
+                    let tenant_id = TenantId(row.try_get("tenant_id").map_err(unreachable)?);
+                    Ok((CustomerRef { tenant_id, customer_id: customer.customer_id }, customer))
+                })
+                .collect()
+        }
+        .boxed()
+    }
+
+    fn load_notes<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        bookings: &'a [BookingId],
+    ) -> BoxFuture<'a, Result<Vec<SealedNote>, Unreachable>> {
+        async move {
+            let bookings = Vec::from_iter(bookings.iter().map(|booking| booking.0));
+            let statement = "
+                SELECT customer_id, booking_id, kind, ciphertext
+                FROM vault_notes
+                WHERE tenant_id = $1 AND booking_id = ANY ($2)";
+            let rows =
+                self.run(&[tenant_id], statement, &[(&tenant_id.0, Type::UUID), (&bookings, Type::UUID_ARRAY)]).await?;
+            rows.iter().map(sealed_note).collect()
+        }
+        .boxed()
+    }
+
+    fn update_customer(&self, tenant_id: TenantId, row: SealedCustomer) -> BoxFuture<'_, Result<bool, Unreachable>> {
+        async move {
+            let statement = "
+                UPDATE vault_customers
+                SET wrapped_key = $4, master_key_id = $5, profile = $6, email_lookup = $7,
+                    revision = revision + 1, updated_at = now()
+                WHERE tenant_id = $1 AND customer_id = $2 AND revision = $3
+                RETURNING revision";
+            let parameters: [(&(dyn ToSql + Sync), Type); 7] = [
+                (&tenant_id.0, Type::UUID),
+                (&row.customer_id.0, Type::UUID),
+                (&row.revision, Type::INT4),
+                (&&row.wrapped_key[..], Type::BYTEA),
+                (&row.master_key_id, Type::TEXT),
+                (&&row.profile[..], Type::BYTEA),
+                (&&row.email_lookup[..], Type::BYTEA),
+            ];
+            Ok(!self.run(&[tenant_id], statement, &parameters).await?.is_empty())
+        }
+        .boxed()
+    }
+
+    fn find_by_email<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        lookups: &'a [Bytes],
+    ) -> BoxFuture<'a, Result<Vec<CustomerId>, Unreachable>> {
+        async move {
+            let lookups = Vec::from_iter(lookups.iter().map(|lookup| &lookup[..]));
+            let statement = "
+                SELECT customer_id FROM vault_customers
+                WHERE tenant_id = $1 AND email_lookup = ANY ($2)
+                ORDER BY created_at, customer_id";
+            let rows =
+                self.run(&[tenant_id], statement, &[(&tenant_id.0, Type::UUID), (&lookups, Type::BYTEA_ARRAY)]).await?;
+            rows.iter().map(|row| row.try_get("customer_id").map(CustomerId).map_err(unreachable)).collect()
+        }
+        .boxed()
+    }
+
+    fn customers_not_under<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        master_key_id: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<SealedCustomer>, Unreachable>> {
+        async move {
+            let statement = "
+                SELECT customer_id, revision, wrapped_key, master_key_id, profile, email_lookup
+                FROM vault_customers
+                WHERE tenant_id = $1 AND master_key_id <> $2
+                LIMIT $3";
+            let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&tenant_id.0, Type::UUID), (&master_key_id, Type::TEXT), (&REWRAP_ROWS, Type::INT8)];
+            self.run(&[tenant_id], statement, &parameters).await?.iter().map(sealed_customer).collect()
+        }
+        .boxed()
+    }
+}
+
+fn sealed_customer(row: &Row) -> Result<SealedCustomer, Unreachable> {
+    let read = || {
+        Ok(SealedCustomer {
+            customer_id: CustomerId(row.try_get::<_, Uuid>("customer_id")?),
+            revision: row.try_get("revision")?,
+            wrapped_key: bytes(row, "wrapped_key")?,
+            master_key_id: row.try_get("master_key_id")?,
+            profile: bytes(row, "profile")?,
+            email_lookup: bytes(row, "email_lookup")?,
+        })
+    };
+    read().map_err(unreachable)
+}
+
+fn sealed_note(row: &Row) -> Result<SealedNote, Unreachable> {
+    let kind: &str = row.try_get("kind").map_err(unreachable)?;
+    let kind = NoteKind::parse(kind).ok_or_else(|| Unreachable(format!("unknown kind of note: {kind}")))?;
+    let read = || {
+        Ok(SealedNote {
+            customer_id: CustomerId(row.try_get::<_, Uuid>("customer_id")?),
+            booking_id: BookingId(row.try_get::<_, Uuid>("booking_id")?),
+            kind: kind.as_str(),
+            ciphertext: bytes(row, "ciphertext")?,
+        })
+    };
+    read().map_err(unreachable)
+}
+
+fn bytes(row: &Row, column: &str) -> Result<Bytes, tokio_postgres::Error> {
+    row.try_get::<_, &[u8]>(column).map(Bytes::copy_from_slice)
+}
+
+/// The server's own words, which `Display` of the client's error leaves out.
+fn unreachable(error: tokio_postgres::Error) -> Unreachable {
+    Unreachable(error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned()))
+}
