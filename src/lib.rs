@@ -1,6 +1,7 @@
 //! The world around the stateful core: adapters, HTTP, migration and the command line.
 
 pub mod auth;
+pub mod event_sourced;
 pub mod http;
 pub mod load;
 pub mod ports;

@@ -72,6 +72,12 @@ impl LoyaltyBalance {
         self.earned.iter().filter(|earned| earned.day >= first_day).map(|earned| u64::from(earned.points)).sum()
     }
 
+    /// The points that are lost next unless they are spent, and when.
+    pub fn next_expiry(&self, now: Timestamp) -> Option<(u32, Timestamp)> {
+        let at = self.lots.iter().filter(|lot| !lot.is_due(now)).filter_map(|lot| lot.expires_at).min()?;
+        Some((sum(self.lots.iter().filter(|lot| lot.expires_at == Some(at))), at))
+    }
+
     pub(super) fn points_due(&self, now: Timestamp) -> u32 {
         sum(self.lots.iter().filter(|lot| lot.is_due(now)))
     }

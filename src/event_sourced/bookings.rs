@@ -1,0 +1,75 @@
+//! A booking by its id, wherever it is kept.
+
+use std::sync::Arc;
+
+use codeccloud_actors::aggregate::Aggregate;
+use codeccloud_actors::event::EventBody;
+use codeccloud_actors::ids::{BookingId, StreamId, TenantId, Version};
+use codeccloud_actors::ports::{StoreError, StreamStore};
+use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Summary};
+use codeccloud_actors::runtime::Published;
+use codeccloud_actors::sagas::booking::{BookingDetails, BookingEvent, BookingSaga};
+
+use crate::ports::BookingView;
+
+/// Recent ones from memory, the long tail from their streams.
+#[derive(Clone)]
+pub(super) struct Bookings {
+    pub summaries: Published<AppointmentSummaries>,
+    pub streams: Arc<dyn StreamStore>,
+}
+
+impl Bookings {
+    pub async fn find(&self, tenant_id: TenantId, id: BookingId) -> Result<Option<BookingView>, StoreError> {
+        if let Some(summary) = self.summaries.view().fold.model.booking(tenant_id, id) {
+            return Ok(Some(view(id, summary)));
+        }
+        Ok(self.from_stream(tenant_id, id).await?.map(|(details, version)| view_of(id, &details, version)))
+    }
+
+    async fn from_stream(
+        &self,
+        tenant_id: TenantId,
+        id: BookingId,
+    ) -> Result<Option<(BookingDetails, Version)>, StoreError> {
+        let stream = StreamId { tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
+        let loaded = self.streams.load(stream).await?;
+        let mut saga = BookingSaga::default();
+        let mut version = Version::NONE;
+        while version < loaded.head {
+            let events = self.streams.read(&loaded, version).await?;
+            if events.is_empty() {
+                return Err(StoreError(format!("{stream} ends at {version}, before its head")));
+            }
+            for recorded in &events {
+                let event = recorded.event.as_ref().map_err(|error| StoreError(error.to_string()))?;
+                if let Some(event) = BookingEvent::from_event(event) {
+                    saga.evolve(event, recorded.occurred_at);
+                }
+                version = recorded.version;
+            }
+        }
+        Ok(saga.details.map(|details| (details, version)))
+    }
+}
+
+pub(super) fn view(id: BookingId, summary: &Summary) -> BookingView {
+    view_of(id, &summary.details, summary.version)
+}
+
+pub(super) fn view_of(id: BookingId, details: &BookingDetails, version: Version) -> BookingView {
+    BookingView {
+        id,
+        version,
+        status: details.status,
+        staff_id: details.staff_id,
+        service_id: details.service_id,
+        customer_id: details.customer_id,
+        slot: details.slot,
+        price: details.price,
+        moved: details.moved,
+        reason_recorded: details.reason_recorded,
+        created_at: details.created_at,
+        updated_at: details.updated_at,
+    }
+}

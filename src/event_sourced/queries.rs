@@ -1,0 +1,349 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use codeccloud_actors::aggregates::loyalty_balance::{LoyaltyBalance, LoyaltyBalanceEvent};
+use codeccloud_actors::aggregates::staff_utilisation::{Calendar, SlotQuery, bookable_slots};
+use codeccloud_actors::envelope::RecordedEvent;
+use codeccloud_actors::event::EventBody;
+use codeccloud_actors::ids::{AggregateType, BookingId, CustomerId, StaffId, StreamId, TenantId, Version};
+use codeccloud_actors::ports::{Clock, StreamStore};
+use codeccloud_actors::projections::Projection;
+use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Of};
+use codeccloud_actors::reference::TenantReference;
+use codeccloud_actors::runtime::{Projections, Published, View};
+use codeccloud_actors::time::Timestamp;
+use futures_util::future::BoxFuture;
+use jiff::civil::Date;
+
+use super::bookings::{Bookings, view};
+use super::{PastBookings, Sessions};
+use crate::ports::{
+    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
+    Reference, Scope, SlotOffer, UtilisationDay,
+};
+
+/// Queries in scale mode: from the projections, in memory.
+pub struct EventSourcedQueries {
+    ports: QueryPorts,
+    bookings: Bookings,
+}
+
+pub struct QueryPorts {
+    pub projections: Projections,
+    pub reference: Arc<dyn Reference>,
+    pub streams: Arc<dyn StreamStore>,
+    pub past: Arc<dyn PastBookings>,
+    pub sessions: Arc<Sessions>,
+    pub clock: Arc<dyn Clock>,
+    /// How long a read waits at most for the same user's last write.
+    pub read_your_writes: Duration,
+}
+
+impl EventSourcedQueries {
+    pub fn new(ports: QueryPorts) -> EventSourcedQueries {
+        let summaries = ports.projections.appointment_summaries.published().clone();
+        let bookings = Bookings { summaries, streams: Arc::clone(&ports.streams) };
+        EventSourcedQueries { ports, bookings }
+    }
+
+    /// The newest model that has the user's last write in it, or the newest there is when that takes too long.
+    async fn fresh<P: Projection>(
+        &self,
+        scope: Scope,
+        published: &Published<P>,
+    ) -> Result<Arc<View<P>>, QueryError> {
+        if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, &scope.caller) {
+            let deadline = Instant::now() + self.ports.read_your_writes;
+            if !published.wait_past(transaction_id, deadline).await {
+                tracing::warn!(projection = P::NAME, transaction_id, "a read went ahead without the user's last write");
+            }
+        }
+        let view = published.view();
+        if !view.live {
+            return Err(QueryError::Unavailable(format!("{} is catching up", P::NAME)));
+        }
+        if view.fold.stopped.contains_key(&scope.tenant_id) {
+            return Err(QueryError::Unavailable(format!("{} is stopped for this tenant", P::NAME)));
+        }
+        Ok(view)
+    }
+
+    fn reference(&self, tenant_id: TenantId) -> Result<Arc<TenantReference>, QueryError> {
+        self.ports.reference.tenant(tenant_id).ok_or(QueryError::NotFound("tenant"))
+    }
+
+    async fn offers(&self, scope: Scope, query: AvailabilityQuery) -> Result<Vec<SlotOffer>, QueryError> {
+        let reference = self.reference(scope.tenant_id)?;
+        let service =
+            reference.services.get(&query.service_id).filter(|s| s.active).ok_or(QueryError::NotFound("service"))?;
+        let mut members: Vec<_> = match query.staff_id {
+            Some(id) => vec![reference.staff.get(&id).filter(|m| m.active).ok_or(QueryError::NotFound("staff"))?],
+            None => reference.staff.values().collect(),
+        };
+        members.sort_unstable_by_key(|member| member.id);
+        let view = self.fresh(scope, self.ports.projections.availability.published()).await?;
+        let never_booked = Calendar::default();
+        let slots = SlotQuery {
+            span: query.range,
+            granularity_minutes: query.granularity_minutes,
+            now: self.ports.clock.now(),
+        };
+        let mut offers = Vec::new();
+        for member in members {
+            let calendar = view.fold.model.calendar(scope.tenant_id, member.id).unwrap_or(&never_booked);
+            let bookable = bookable_slots(calendar, &reference, member, service, &slots);
+            offers.extend(bookable.into_iter().map(|slot| SlotOffer {
+                slot,
+                service_id: service.id,
+                staff_id: member.id,
+            }));
+        }
+        if query.staff_id.is_none() {
+            offers.sort_unstable_by_key(|offer| (offer.slot.start, offer.staff_id));
+        }
+        Ok(offers)
+    }
+
+    async fn one(&self, scope: Scope, id: BookingId) -> Result<BookingView, QueryError> {
+        self.fresh(scope, self.ports.projections.appointment_summaries.published()).await?;
+        let found = self.bookings.find(scope.tenant_id, id).await;
+        let booking = found.map_err(|away| QueryError::Unavailable(away.to_string()))?;
+        booking
+            .filter(|booking| visible(scope, booking.customer_id))
+            .ok_or(QueryError::NotFound("booking"))
+    }
+
+    async fn many(&self, scope: Scope, filter: BookingFilter) -> Result<Page<BookingView>, QueryError> {
+        let filter = match scope.caller.own_customer() {
+            // Another's bookings are as if they weren't there.
+            Some(own) if filter.customer_id.is_some_and(|asked| asked != own) => {
+                return Ok(Page { items: Vec::new(), more: false });
+            }
+            Some(own) => BookingFilter { customer_id: Some(own), ..filter },
+            None => filter,
+        };
+        let view = self.fresh(scope, self.ports.projections.appointment_summaries.published()).await?;
+        let model = &view.fold.model;
+        let kept_since = model.totals(scope.tenant_id).kept_since;
+        let wanted = filter.limit + 1;
+        let mut items = Vec::new();
+        // In the order asked for: what is only in the store lies before what is in memory.
+        if filter.order == BookingOrder::EarliestFirst {
+            items = self.past(scope, &filter, kept_since, wanted).await?;
+        }
+        if items.len() < wanted {
+            items.extend(from_memory(model, scope.tenant_id, &filter, wanted - items.len()));
+        }
+        if filter.order == BookingOrder::LatestFirst && items.len() < wanted {
+            items.extend(self.past(scope, &filter, kept_since, wanted - items.len()).await?);
+        }
+        let more = items.len() > filter.limit;
+        items.truncate(filter.limit);
+        Ok(Page { items, more })
+    }
+
+    async fn past(
+        &self,
+        scope: Scope,
+        filter: &BookingFilter,
+        kept_since: Timestamp,
+        wanted: usize,
+    ) -> Result<Vec<BookingView>, QueryError> {
+        let (from, to) = bounds(filter);
+        let to = to.min(kept_since);
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let filter = BookingFilter { from: Some(from), to: Some(to), limit: wanted, ..filter.clone() };
+        let found = self.ports.past.list(scope.tenant_id, filter).await;
+        found.map_err(|away| QueryError::Unavailable(away.to_string()))
+    }
+
+    async fn points(&self, scope: Scope, customer_id: CustomerId) -> Result<LoyaltyView, QueryError> {
+        if !visible(scope, Some(customer_id)) {
+            return Err(QueryError::NotFound("customer"));
+        }
+        let reference = self.reference(scope.tenant_id)?;
+        let view = self.fresh(scope, self.ports.projections.loyalty_balances.published()).await?;
+        let none = LoyaltyBalance::default();
+        let (balance, version) =
+            view.fold.model.balance(scope.tenant_id, customer_id).unwrap_or((&none, Version::NONE));
+        let now = self.ports.clock.now();
+        Ok(LoyaltyView {
+            customer_id,
+            balance: balance.balance_at(now),
+            earned_last_year: u32::try_from(balance.earned_within_year(now)).unwrap_or(u32::MAX),
+            tier: balance.tier_at(now, &reference.loyalty).map(|tier| tier.name.clone()),
+            next_expiry: balance.next_expiry(now),
+            version,
+        })
+    }
+
+    async fn history(
+        &self,
+        scope: Scope,
+        customer_id: CustomerId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> Result<Page<LoyaltyEntry>, QueryError> {
+        if !visible(scope, Some(customer_id)) {
+            return Err(QueryError::NotFound("customer"));
+        }
+        let away = |error: codeccloud_actors::ports::StoreError| QueryError::Unavailable(error.to_string());
+        let stream = StreamId {
+            tenant_id: scope.tenant_id,
+            aggregate_type: AggregateType::LoyaltyBalance,
+            aggregate_id: customer_id.0,
+        };
+        let loaded = self.ports.streams.load(stream).await.map_err(away)?;
+        let last = before.map_or(loaded.head, |before| Version(before.0.saturating_sub(1)).min(loaded.head));
+        let first = Version(last.0.saturating_sub(u32::try_from(limit).unwrap_or(u32::MAX)));
+        let mut events = Vec::new();
+        let mut at = first;
+        while at < last {
+            let page = self.ports.streams.read(&loaded, at).await.map_err(away)?;
+            let Some(end) = page.last().map(|event| event.version) else { break };
+            events.extend(page.into_iter().filter(|event| event.version <= last));
+            at = end;
+        }
+        let items = events.iter().rev().filter_map(entry).collect();
+        Ok(Page { items, more: first > Version::NONE })
+    }
+
+    async fn utilisation(
+        &self,
+        scope: Scope,
+        staff_id: Option<StaffId>,
+        from: Date,
+        to: Date,
+    ) -> Result<Vec<UtilisationDay>, QueryError> {
+        let reference = self.reference(scope.tenant_id)?;
+        let mut staff: Vec<StaffId> = match staff_id {
+            Some(id) if !reference.staff.contains_key(&id) => return Err(QueryError::NotFound("staff")),
+            Some(id) => vec![id],
+            None => reference.staff.keys().copied().collect(),
+        };
+        staff.sort_unstable();
+        let view = self.fresh(scope, self.ports.projections.staff_utilisation.published()).await?;
+        let until = to.tomorrow().unwrap_or(to);
+        let days = staff.into_iter().flat_map(|staff_id| {
+            let days = view.fold.model.days(scope.tenant_id, staff_id, from, until);
+            days.iter().map(move |day| UtilisationDay {
+                staff_id,
+                date: day.date,
+                booked_minutes: day.booked_minutes,
+                working_minutes: day.working_minutes,
+            })
+        });
+        Ok(days.collect())
+    }
+}
+
+impl Queries for EventSourcedQueries {
+    fn availability(
+        &self,
+        scope: Scope,
+        query: AvailabilityQuery,
+    ) -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>> {
+        Box::pin(self.offers(scope, query))
+    }
+
+    fn booking(&self, scope: Scope, id: BookingId) -> BoxFuture<'_, Result<BookingView, QueryError>> {
+        Box::pin(self.one(scope, id))
+    }
+
+    fn bookings(&self, scope: Scope, filter: BookingFilter) -> BoxFuture<'_, Result<Page<BookingView>, QueryError>> {
+        Box::pin(self.many(scope, filter))
+    }
+
+    fn loyalty(&self, scope: Scope, customer_id: CustomerId) -> BoxFuture<'_, Result<LoyaltyView, QueryError>> {
+        Box::pin(self.points(scope, customer_id))
+    }
+
+    fn loyalty_history(
+        &self,
+        scope: Scope,
+        customer_id: CustomerId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<LoyaltyEntry>, QueryError>> {
+        Box::pin(self.history(scope, customer_id, before, limit))
+    }
+
+    fn staff_utilisation(
+        &self,
+        scope: Scope,
+        staff_id: Option<StaffId>,
+        from: Date,
+        to: Date,
+    ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
+        Box::pin(self.utilisation(scope, staff_id, from, to))
+    }
+}
+
+fn visible(scope: Scope, customer_id: Option<CustomerId>) -> bool {
+    scope.caller.own_customer().is_none_or(|own| customer_id == Some(own))
+}
+
+/// The span that is left of the filter's, `[from, to)`, past the page before.
+fn bounds(filter: &BookingFilter) -> (Timestamp, Timestamp) {
+    let (from, to) = (filter.from.unwrap_or(Timestamp::MIN), filter.to.unwrap_or(Timestamp::MAX));
+    match (filter.after, filter.order) {
+        (None, _) => (from, to),
+        (Some((at, _)), BookingOrder::EarliestFirst) => (from.max(at), to),
+        (Some((at, _)), BookingOrder::LatestFirst) => (from, to.min(at.plus_millis(1))),
+    }
+}
+
+fn from_memory(
+    model: &AppointmentSummaries,
+    tenant_id: TenantId,
+    filter: &BookingFilter,
+    wanted: usize,
+) -> Vec<BookingView> {
+    let of = match (filter.customer_id, filter.staff_id) {
+        (Some(customer_id), _) => Of::Customer(customer_id),
+        (None, Some(staff_id)) => Of::Staff(staff_id),
+        (None, None) => Of::Tenant,
+    };
+    let (from, to) = bounds(filter);
+    let listed = model.list(tenant_id, of, from, to);
+    let ordered: Box<dyn Iterator<Item = _>> = match filter.order {
+        BookingOrder::EarliestFirst => listed,
+        BookingOrder::LatestFirst => Box::new(listed.rev()),
+    };
+    ordered
+        .filter(|(id, summary)| {
+            let details = &summary.details;
+            let key = (details.slot.start, *id);
+            let beyond = filter.after.is_none_or(|after| match filter.order {
+                BookingOrder::EarliestFirst => key > after,
+                BookingOrder::LatestFirst => key < after,
+            });
+            beyond
+                && filter.staff_id.is_none_or(|staff_id| details.staff_id == staff_id)
+                && (filter.statuses.is_empty() || filter.statuses.contains(&details.status))
+                && filter.moved.is_none_or(|moved| details.moved == moved)
+        })
+        .take(wanted)
+        .map(|(id, summary)| view(id, summary))
+        .collect()
+}
+
+fn entry(recorded: &RecordedEvent) -> Option<LoyaltyEntry> {
+    let event = LoyaltyBalanceEvent::from_event(recorded.event.as_ref().ok()?)?;
+    let (points, booking_id) = match event {
+        LoyaltyBalanceEvent::Accrued(event) => (i64::from(event.points), Some(event.booking_id)),
+        LoyaltyBalanceEvent::Redeemed(event) => (-i64::from(event.points), None),
+        LoyaltyBalanceEvent::Adjusted(event) => (i64::from(event.points), None),
+        LoyaltyBalanceEvent::Reversed(event) => (-i64::from(event.points), Some(event.booking_id)),
+        LoyaltyBalanceEvent::Expired(event) => (-i64::from(event.points), None),
+    };
+    Some(LoyaltyEntry {
+        version: recorded.version,
+        kind: event.event_type(),
+        points,
+        booking_id,
+        occurred_at: recorded.occurred_at,
+    })
+}

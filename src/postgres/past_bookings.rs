@@ -1,0 +1,107 @@
+use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, TenantId, Version};
+use codeccloud_actors::money::Money;
+use codeccloud_actors::ports::StoreError;
+use codeccloud_actors::sagas::booking::BookingStatus;
+use codeccloud_actors::time::{Slot, Timestamp};
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::types::JsonText;
+use super::{ConnectionPool, away};
+use crate::event_sourced::PastBookings;
+use crate::ports::{BookingFilter, BookingOrder, BookingView};
+
+/// Lists bookings from the rows of their sagas.
+pub struct PostgresPastBookings {
+    pool: ConnectionPool,
+}
+
+/// The state that the booking saga writes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SagaState {
+    status: BookingStatus,
+    staff_id: StaffId,
+    service_id: Option<ServiceId>,
+    customer_id: Option<CustomerId>,
+    slot_start: Timestamp,
+    slot_end: Timestamp,
+    price: Money,
+    moved: bool,
+    reason_recorded: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl PostgresPastBookings {
+    /// `pool` is of readers.
+    pub fn new(pool: ConnectionPool) -> PostgresPastBookings {
+        PostgresPastBookings { pool }
+    }
+
+    async fn read(&self, tenant_id: TenantId, filter: BookingFilter) -> Result<Vec<BookingView>, StoreError> {
+        let (direction, beyond) = match filter.order {
+            BookingOrder::EarliestFirst => ("ASC", ">"),
+            BookingOrder::LatestFirst => ("DESC", "<"),
+        };
+        let start = "(state ->> 'slotStart') COLLATE \"C\"";
+        let sql = format!(
+            "SELECT saga_id, version, state FROM saga_instances WHERE tenant_id = $1 AND saga_type = 'booking' \
+             AND {start} >= $2 AND {start} < $3 AND ($4::text IS NULL OR ({start}, saga_id) {beyond} ($4, $5)) \
+             AND ($6::text IS NULL OR state ->> 'staffId' = $6) AND ($7::text IS NULL OR state ->> 'customerId' = $7) \
+             AND (cardinality($8::text[]) = 0 OR status = ANY ($8)) \
+             AND ($9::bool IS NULL OR (state ->> 'moved')::bool = $9) ORDER BY {start} {direction}, saga_id {direction} LIMIT $10"
+        );
+        let from = filter.from.unwrap_or(Timestamp::MIN).to_string();
+        let to = filter.to.unwrap_or(Timestamp::MAX).to_string();
+        let after = filter.after.map(|(at, _)| at.to_string());
+        let after_id = filter.after.map(|(_, id)| id.0);
+        let staff = filter.staff_id.map(|id| id.to_string());
+        let customer = filter.customer_id.map(|id| id.to_string());
+        let statuses: Vec<&str> = filter.statuses.iter().map(|status| status.as_str()).collect();
+        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+        let params: [(&(dyn ToSql + Sync), Type); 10] = [
+            (&tenant_id.0, Type::UUID),
+            (&from, Type::TEXT),
+            (&to, Type::TEXT),
+            (&after, Type::TEXT),
+            (&after_id, Type::UUID),
+            (&staff, Type::TEXT),
+            (&customer, Type::TEXT),
+            (&statuses, Type::TEXT_ARRAY),
+            (&filter.moved, Type::BOOL),
+            (&limit, Type::INT8),
+        ];
+        let client = self.pool.get().await.map_err(away)?;
+        let rows = client.query_typed(&sql, &params).await.map_err(away)?;
+        rows.iter().map(booking).collect()
+    }
+}
+
+impl PastBookings for PostgresPastBookings {
+    fn list(&self, tenant_id: TenantId, filter: BookingFilter) -> BoxFuture<'_, Result<Vec<BookingView>, StoreError>> {
+        Box::pin(self.read(tenant_id, filter))
+    }
+}
+
+fn booking(row: &Row) -> Result<BookingView, StoreError> {
+    let JsonText(state) = row.get(2);
+    let state: SagaState = serde_json::from_slice(state).map_err(away)?;
+    let slot = Slot::new(state.slot_start, state.slot_end).ok_or_else(|| away("a booking with an empty slot"))?;
+    Ok(BookingView {
+        id: BookingId(row.get(0)),
+        version: Version(u32::try_from(row.get::<_, i32>(1)).map_err(away)?),
+        status: state.status,
+        staff_id: state.staff_id,
+        service_id: state.service_id,
+        customer_id: state.customer_id,
+        slot,
+        price: state.price,
+        moved: state.moved,
+        reason_recorded: state.reason_recorded,
+        created_at: state.created_at,
+        updated_at: state.updated_at,
+    })
+}
