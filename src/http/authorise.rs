@@ -15,7 +15,8 @@ use crate::ports::Identity;
 pub static WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
 
 pub fn session(door: &Door, access: Access, request: &HttpRequest) -> Result<Session, Problem> {
-    let identity = door.authenticator.authenticate(bearer_token(request)?).map_err(|e| unauthorized(e.0))?;
+    let identity =
+        door.authenticator.authenticate(bearer_token(request)?).map_err(|error| unauthorized(&error.to_string()))?;
     let tenant_id = workspace(request, identity)?;
     let reference = door.reference.tenant(tenant_id).ok_or_else(|| forbidden("no such workspace"))?;
     let role = role_in(&reference, identity.user_id, identity.role)?;
@@ -26,7 +27,8 @@ pub fn session(door: &Door, access: Access, request: &HttpRequest) -> Result<Ses
 }
 
 fn bearer_token(request: &HttpRequest) -> Result<&str, Problem> {
-    let header = request.headers().get(header::AUTHORIZATION).ok_or_else(|| unauthorized("a bearer token is required"))?;
+    let header =
+        request.headers().get(header::AUTHORIZATION).ok_or_else(|| unauthorized("a bearer token is required"))?;
     let scheme_and_token = header.to_str().ok().and_then(|text| text.split_once(' '));
     match scheme_and_token {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
@@ -61,8 +63,7 @@ fn role_in(reference: &TenantReference, user_id: UserId, claimed: Role) -> Resul
 }
 
 fn unauthorized(detail: &str) -> Problem {
-    Problem::new(Slug::Unauthorized, detail)
-        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    Problem::new(Slug::Unauthorized, detail).with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
 pub fn forbidden(detail: &str) -> Problem {

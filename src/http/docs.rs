@@ -29,7 +29,9 @@ fn page(routes: &[Route], document: &Value) -> String {
     html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>");
     html.raw(STYLE);
     html.raw("</style></head><body><header><h1>CodecCloud API</h1>");
-    html.raw("<p>JSON over HTTP. Send <code>Authorization: Bearer …</code> and <code>X-Workspace-ID</code>; with each ");
+    html.raw(
+        "<p>JSON over HTTP. Send <code>Authorization: Bearer …</code> and <code>X-Workspace-ID</code>; with each ",
+    );
     html.raw("<code>POST</code> an <code>Idempotency-Key</code>. Problems are <code>application/problem+json</code>. ");
     html.raw("For programs: <a href=\"/openapi.json\">openapi.json</a>.</p></header><main>");
     let mut tags: Vec<&str> = routes.iter().map(tag).collect();

@@ -36,7 +36,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::{Server, ServiceRequest};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, PathConfig, ServiceConfig};
@@ -78,6 +79,7 @@ pub struct Limits {
     /// How long a graceful stop waits for what runs.
     pub shutdown: Duration,
     pub workers: usize,
+    pub body_bytes: usize,
 }
 
 /// Serves until the returned server's handle stops it; signals are the caller's business. `further` adds what other
@@ -88,19 +90,7 @@ pub fn serve(
     further: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let limits = door.limits;
-    let app = move || {
-        let ids = door.ids.clone();
-        App::new()
-            .configure(configure(&door))
-            .configure(further.clone())
-            .default_service(web::to(unmatched::unknown_route))
-            .wrap(cors(&door.cors_origins))
-            .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
-                let ids = ids.clone();
-                async move { request_id::assign(&*ids, request, next).await }
-            }))
-    };
-    let server = HttpServer::new(app)
+    let server = HttpServer::new(move || app(door.clone(), further.clone()))
         .workers(limits.workers)
         .shutdown_timeout(limits.shutdown.as_secs())
         .disable_signals()
@@ -108,8 +98,33 @@ pub fn serve(
     Ok(server.run())
 }
 
+/// Layers, from the outermost: request id, CORS, and for each route its gate.
+fn app(
+    door: Arc<Door>,
+    further: impl FnOnce(&mut ServiceConfig),
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    let ids = door.ids.clone();
+    App::new()
+        .configure(resources(&door))
+        .configure(further)
+        .default_service(web::to(unmatched::unknown_route))
+        .wrap(cors(&door.cors_origins))
+        .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+            let ids = ids.clone();
+            async move { request_id::assign(&*ids, request, next).await }
+        }))
+}
+
 /// The route table, as actix wants it: routes of one path together.
-pub fn configure(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
+fn resources(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
     let door = door.clone();
     move |config| {
         // A path that can't be an id names nothing that there is.
@@ -119,7 +134,8 @@ pub fn configure(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
         paths.dedup();
         for path in paths {
             let siblings = ROUTES.iter().filter(|route| route.path == path);
-            let resource = siblings.fold(web::resource(path), |resource, route| resource.route(gate::guarded(route, &door)));
+            let resource =
+                siblings.fold(web::resource(path), |resource, route| resource.route(gate::guarded(route, &door)));
             config.service(resource.default_service(web::to(unmatched::unknown_method)));
         }
     }
@@ -127,7 +143,8 @@ pub fn configure(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
 
 fn cors(origins: &[String]) -> Cors {
     let asked = [authorise::WORKSPACE.clone(), idempotency::KEY.clone(), request_id::HEADER.clone()];
-    let exposed = [request_id::HEADER.clone(), idempotency::REPLAY.clone(), header::ETAG, header::LINK, header::LOCATION];
+    let exposed =
+        [request_id::HEADER.clone(), idempotency::REPLAY.clone(), header::ETAG, header::LINK, header::LOCATION];
     let limits = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"].map(HeaderName::from_static);
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])

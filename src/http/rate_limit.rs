@@ -88,11 +88,11 @@ impl LocalRateLimiter {
         }
         let exceeded = window.used >= self.per_minute;
         window.used += u32::from(!exceeded);
-        let millis_left = window.ends.as_millis() - now.as_millis();
+        let millis_left = u32::try_from(window.ends.as_millis() - now.as_millis()).expect("at most a minute");
         Some(Quota {
             limit: self.per_minute,
             remaining: self.per_minute - window.used,
-            reset_seconds: u32::try_from(((millis_left + 999) / 1_000)).unwrap_or(1),
+            reset_seconds: millis_left.div_ceil(1_000),
             exceeded,
         })
     }

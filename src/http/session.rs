@@ -1,11 +1,11 @@
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use codeccloud_actors::envelope::{Caller, Role};
+use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::ids::{CustomerId, TenantId};
 use codeccloud_actors::reference::TenantReference;
-use std::future::{Ready, ready};
 
 use super::problem::Problem;
 use crate::ports::Scope;
@@ -29,13 +29,6 @@ impl Session {
         match self.caller.own_customer() {
             Some(own) if own != customer_id => Err(Problem::not_found("customer")),
             Some(_) | None => Ok(()),
-        }
-    }
-
-    pub fn is_member(&self) -> bool {
-        match self.caller.role {
-            Role::Owner | Role::Manager | Role::Staff => true,
-            Role::Customer | Role::Service | Role::Operator => false,
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Identity {
     pub role: Role,
 }
 
-/// The text is shown to the client: it says what is wrong, never what would have been right.
+/// Why, is for the log of whoever checked it: clients never learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidToken(pub &'static str);
+#[error("the token is not valid")]
+pub struct InvalidToken;

@@ -1,6 +1,6 @@
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
-use actix_web::HttpResponse;
 use codeccloud_actors::command::Command;
 use codeccloud_actors::ids::BookingId;
 use codeccloud_actors::sagas::booking::BookingCommand;
@@ -8,7 +8,7 @@ use codeccloud_actors::time::{Slot, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types;
+use super::booking;
 use crate::http::Door;
 use crate::http::execute::{self, Call};
 use crate::http::extractors::{Body, EmptyBody};
@@ -81,15 +81,30 @@ pub async fn cancel(
     change(&door, call, body.request_hash, booking_id, command, personal).await
 }
 
-pub async fn confirm(door: Data<Door>, call: Call, path: Path<BookingId>, body: EmptyBody) -> Result<HttpResponse, Problem> {
+pub async fn confirm(
+    door: Data<Door>,
+    call: Call,
+    path: Path<BookingId>,
+    body: EmptyBody,
+) -> Result<HttpResponse, Problem> {
     change(&door, call, body.request_hash, *path, BookingCommand::Confirm, Personal::default()).await
 }
 
-pub async fn check_in(door: Data<Door>, call: Call, path: Path<BookingId>, body: EmptyBody) -> Result<HttpResponse, Problem> {
+pub async fn check_in(
+    door: Data<Door>,
+    call: Call,
+    path: Path<BookingId>,
+    body: EmptyBody,
+) -> Result<HttpResponse, Problem> {
     change(&door, call, body.request_hash, *path, BookingCommand::CheckIn, Personal::default()).await
 }
 
-pub async fn complete(door: Data<Door>, call: Call, path: Path<BookingId>, body: EmptyBody) -> Result<HttpResponse, Problem> {
+pub async fn complete(
+    door: Data<Door>,
+    call: Call,
+    path: Path<BookingId>,
+    body: EmptyBody,
+) -> Result<HttpResponse, Problem> {
     let command = BookingCommand::Complete { booking_id: *path };
     change(&door, call, body.request_hash, *path, command, Personal::default()).await
 }
@@ -112,7 +127,7 @@ async fn change(
     command: BookingCommand,
     personal: Personal,
 ) -> Result<HttpResponse, Problem> {
-    let answer = types::changed(id, StatusCode::OK);
+    let answer = booking::changed(id, StatusCode::OK);
     let answered = call.execute(door, request_hash, Command::Booking(id, command), personal, answer).await?;
     Ok(execute::respond(answered))
 }

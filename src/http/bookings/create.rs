@@ -1,7 +1,7 @@
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
 use codeccloud_actors::command::Command;
 use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId};
 use codeccloud_actors::money::Money;
@@ -10,7 +10,7 @@ use codeccloud_actors::time::{Slot, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types;
+use super::booking;
 use crate::http::Door;
 use crate::http::authorise::forbidden;
 use crate::http::customers::check_profile;
@@ -70,7 +70,7 @@ pub async fn create(door: Data<Door>, call: Call, body: Body<CreateBooking>) -> 
         note: notes.filter(|note| !note.is_empty()).map(|note| (booking_id, note)),
         cancellation_reason: None,
     };
-    let answer = types::changed(booking_id, StatusCode::CREATED);
+    let answer = booking::changed(booking_id, StatusCode::CREATED);
     let command = Command::Booking(booking_id, command);
     let answered = call.execute(&door, body.request_hash, command, personal, answer).await?;
     let location = location(&answered.answer.body);

@@ -8,7 +8,7 @@ use codeccloud_actors::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::{ApiStatus, Booking};
+use super::booking::{ApiStatus, Booking};
 use crate::http::extractors::Query;
 use crate::http::paging::{self, Listing};
 use crate::http::problem::Problem;

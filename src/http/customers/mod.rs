@@ -123,7 +123,11 @@ impl ChangeCustomer {
 
 fn answer(id: CustomerId, profile: CustomerProfile, version: Version) -> HttpResponse {
     let CustomerProfile { email, phone, first_name, last_name } = profile;
-    HttpResponse::Ok()
-        .insert_header((header::ETAG, etag::of(version)))
-        .json(Customer { id, email, phone, first_name, last_name })
+    HttpResponse::Ok().insert_header((header::ETAG, etag::of(version))).json(Customer {
+        id,
+        email,
+        phone,
+        first_name,
+        last_name,
+    })
 }

@@ -1,5 +1,6 @@
 use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
@@ -7,12 +8,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::{depth, field_error};
-use crate::http::idempotency;
 use crate::http::problem::{Problem, Slug};
 use crate::http::validate::{FieldError, FieldErrors, Validate};
+use crate::http::{Door, idempotency};
 
-pub const BYTES_MAX: usize = 64 * 1024;
-pub const DEPTH_MAX: usize = 32;
+const DEPTH_MAX: usize = 32;
 
 /// A JSON object, read and validated. Fields that we don't know are ignored: front-ends may send more.
 pub struct Body<T> {
@@ -59,15 +59,17 @@ impl FromRequest for EmptyBody {
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
-    let too_large = || Problem::new(Slug::PayloadTooLarge, format!("a body may have {BYTES_MAX} bytes"));
+    let door = request.app_data::<Data<Door>>().expect("every resource has the door");
+    let bytes_max = door.limits.body_bytes;
+    let too_large = || Problem::new(Slug::PayloadTooLarge, format!("a body may have {bytes_max} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > BYTES_MAX) {
+    if announced.is_some_and(|length: usize| length > bytes_max) {
         return Err(too_large());
     }
     let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem::new(Slug::BadRequest, "the body broke off"))?;
-        if bytes.len() + chunk.len() > BYTES_MAX {
+        if bytes.len() + chunk.len() > bytes_max {
             return Err(too_large());
         }
         bytes.extend_from_slice(&chunk);

@@ -90,7 +90,10 @@ async fn change(
     Ok(execute::respond(answered))
 }
 
-fn changed(customer_id: CustomerId, clock: Arc<dyn Clock>) -> impl Fn(&Rendering<'_>) -> Answer + Send + Sync + 'static {
+fn changed(
+    customer_id: CustomerId,
+    clock: Arc<dyn Clock>,
+) -> impl Fn(&Rendering<'_>) -> Answer + Send + Sync + 'static {
     move |rendering| {
         let Verdict::Accepted { state: StateView::LoyaltyBalance(state), version, event_id, .. } = rendering.verdict
         else {

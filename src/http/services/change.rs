@@ -6,7 +6,7 @@ use codeccloud_actors::money::Money;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::Service;
+use super::service::Service;
 use crate::http::Door;
 use crate::http::execute::{self, Call};
 use crate::http::extractors::{Body, explicit_null};

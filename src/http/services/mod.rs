@@ -2,8 +2,8 @@
 
 mod change;
 mod read;
-mod types;
+mod service;
 
 pub use change::{ChangeService, CreateService, change, create};
 pub use read::{ServiceQuery, get, list};
-pub use types::Service;
+pub use service::Service;

@@ -4,7 +4,7 @@ use codeccloud_actors::ids::ServiceId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::Service;
+use super::service::Service;
 use crate::http::extractors::Query;
 use crate::http::paging;
 use crate::http::problem::Problem;

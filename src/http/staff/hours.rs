@@ -5,10 +5,10 @@ use actix_web::web::{Data, Path};
 use codeccloud_actors::ids::StaffId;
 use codeccloud_actors::reference::{StaffAvailability, TenantReference};
 use jiff::civil::Date;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::types::{Interval, LocalTime};
+use super::interval::{Interval, LocalTime};
 use crate::http::Door;
 use crate::http::extractors::Body;
 use crate::http::problem::Problem;
@@ -39,7 +39,7 @@ pub struct WeekdayHours {
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct DayHours {
-    #[schemars(with = "CalendarDay")]
+    #[schemars(schema_with = "calendar_day")]
     pub date: Date,
     /// Empty: a day off.
     pub intervals: Vec<Interval>,
@@ -147,7 +147,7 @@ impl From<WeekdayHours> for ports::WorkingHours {
     }
 }
 
-/// How the document describes a calendar day.
-#[derive(JsonSchema)]
-#[schemars(transparent)]
-pub struct CalendarDay(#[schemars(extend("format" = "date"))] String);
+/// How the document describes one.
+pub fn calendar_day(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date", "examples": ["2030-01-31"] })
+}

@@ -5,7 +5,7 @@ use codeccloud_actors::ids::{StaffId, UserId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::types::StaffMember;
+use super::staff_member::StaffMember;
 use crate::http::Door;
 use crate::http::execute::{self, Call};
 use crate::http::extractors::{Body, Query};

@@ -36,7 +36,8 @@ impl Validate for NewTimeOff {
 
 pub async fn list_time_off(door: Data<Door>, session: Session, path: Path<StaffId>) -> Result<HttpResponse, Problem> {
     let entries = door.reference.time_off(session.tenant_id, *path).await?;
-    let entries = entries.into_iter().map(|entry| TimeOff { id: entry.id, start: entry.slot.start, end: entry.slot.end });
+    let entries =
+        entries.into_iter().map(|entry| TimeOff { id: entry.id, start: entry.slot.start, end: entry.slot.end });
     Ok(HttpResponse::Ok().json(Listing::whole(entries.collect())))
 }
 

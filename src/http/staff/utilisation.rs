@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hours::CalendarDay;
+use super::hours::calendar_day;
 use crate::http::Door;
 use crate::http::extractors::Query;
 use crate::http::paging::Listing;
@@ -19,17 +19,17 @@ const DAYS_MAX: i32 = 366;
 
 #[derive(Deserialize, JsonSchema)]
 pub struct UtilisationQuery {
-    #[schemars(with = "CalendarDay")]
+    #[schemars(schema_with = "calendar_day")]
     pub from: Date,
     /// Included; at most 366 days with `from`.
-    #[schemars(with = "CalendarDay")]
+    #[schemars(schema_with = "calendar_day")]
     pub to: Date,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UtilisationDay {
-    #[schemars(with = "CalendarDay")]
+    #[schemars(schema_with = "calendar_day")]
     pub date: Date,
     pub booked_minutes: u32,
     pub working_minutes: u32,

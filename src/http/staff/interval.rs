@@ -2,8 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use codeccloud_actors::ids::{StaffId, UserId};
-use codeccloud_actors::reference::{self, LocalInterval};
+use codeccloud_actors::reference::LocalInterval;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -11,37 +10,14 @@ use crate::http::validate::FieldErrors;
 
 const DAY_MINUTES: u16 = 24 * 60;
 
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StaffMember {
-    pub id: StaffId,
-    /// Who logs in as this person, if anyone.
-    pub user_id: Option<UserId>,
-    pub display_name: String,
-    pub color: String,
-    pub active: bool,
-}
-
-impl From<&reference::StaffMember> for StaffMember {
-    fn from(member: &reference::StaffMember) -> StaffMember {
-        StaffMember {
-            id: member.id,
-            user_id: member.user_id,
-            display_name: member.display_name.clone(),
-            color: member.color.clone(),
-            active: member.active,
-        }
-    }
-}
-
-/// A time by the clock on the wall in the salon, `[start, end)`.
+/// Between two times of day, `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     pub start: LocalTime,
     pub end: LocalTime,
 }
 
-/// Minutes since midnight; `24:00` is the end of the day.
+/// Minutes since midnight by the clock on the wall in the salon; `24:00` is the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LocalTime(pub u16);
 
@@ -66,9 +42,12 @@ impl FromStr for LocalTime {
 
     fn from_str(text: &str) -> Result<LocalTime, Self::Err> {
         const MALFORMED: &str = "must be a time of day, such as 09:30 or 24:00";
-        let (hour, minute) = text.split_once(':').filter(|(hour, minute)| hour.len() == 2 && minute.len() == 2).ok_or(MALFORMED)?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u16>().ok()).flatten();
-        let (hour, minute) = (digits(hour).ok_or(MALFORMED)?, digits(minute).ok_or(MALFORMED)?);
+        let two_digits = |text: &str| {
+            let shaped = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+            shaped.then(|| text.parse::<u16>().ok()).flatten().ok_or(MALFORMED)
+        };
+        let (hour, minute) = text.split_once(':').ok_or(MALFORMED)?;
+        let (hour, minute) = (two_digits(hour)?, two_digits(minute)?);
         let minutes = hour * 60 + minute;
         if minute < 60 && minutes <= DAY_MINUTES { Ok(LocalTime(minutes)) } else { Err(MALFORMED) }
     }

@@ -131,8 +131,7 @@ pub fn changed(id: BookingId, status: StatusCode) -> impl Fn(&Rendering<'_>) -> 
             unreachable!("a booking's command is accepted by the booking");
         };
         let view = view_of(id, saga, *version);
-        let booking =
-            Booking::new(&view, rendering.tenant_id, rendering.customer, rendering.cancellation_reason);
+        let booking = Booking::new(&view, rendering.tenant_id, rendering.customer, rendering.cancellation_reason);
         let body = serde_json::to_vec(&BookingChanged { booking, outbox_event_id: *event_id });
         let body = Bytes::from(body.expect("a booking holds nothing that JSON can't"));
         Answer { status: status.as_u16(), body, version: Some(*version) }

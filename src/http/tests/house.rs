@@ -1,0 +1,377 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
+use codeccloud_actors::answer::{StateView, Verdict};
+use codeccloud_actors::command::Command;
+use codeccloud_actors::envelope::{Caller, Role};
+use codeccloud_actors::ids::{BookingId, CustomerId, EventId, ServiceId, StaffId, TenantId, UserId, Version};
+use codeccloud_actors::money::{Currency, Money};
+use codeccloud_actors::reference::{Member, MemberRole, TenantReference};
+use codeccloud_actors::refusal::Refusal;
+use codeccloud_actors::sagas::booking::{BookingCommand, BookingDetails, BookingSaga, BookingStatus};
+use codeccloud_actors::testing::{ANNA, HAIRCUT, salon, slot, time};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, pending, ready};
+use jiff::civil::Date;
+use uuid::Uuid;
+
+use super::{BOOKING, CUSTOMER};
+use crate::ports::*;
+use crate::vault::CustomerProfile;
+
+/// What the house does with the next commands and queries.
+pub enum Mood {
+    Accepts,
+    Refuses(Refusal),
+    Fails(CommandError),
+    Hangs,
+    Panics,
+}
+
+pub struct House {
+    mood: Mood,
+    pub replays: bool,
+    pub reference: TenantReference,
+    /// What came through the door, in words.
+    pub seen: Mutex<Vec<String>>,
+}
+
+impl House {
+    pub fn that(mood: Mood) -> Arc<House> {
+        Arc::new(House::new(mood))
+    }
+
+    pub fn new(mood: Mood) -> House {
+        let mut reference = salon();
+        let members =
+            [(Role::Owner, MemberRole::Owner), (Role::Manager, MemberRole::Manager), (Role::Staff, MemberRole::Staff)];
+        reference.members = members.map(|(role, member)| (user(role), Member { role: member })).into();
+        House { mood, replays: false, reference, seen: Mutex::default() }
+    }
+
+    pub fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("not poisoned").clone()
+    }
+
+    fn saw(&self, what: String) {
+        self.seen.lock().expect("not poisoned").push(what);
+    }
+}
+
+pub fn tenant_id() -> TenantId {
+    salon().tenant_id
+}
+
+pub fn user(role: Role) -> UserId {
+    match role {
+        Role::Owner => UserId(Uuid::from_u128(1)),
+        Role::Manager => UserId(Uuid::from_u128(2)),
+        Role::Staff => UserId(Uuid::from_u128(3)),
+        Role::Customer => UserId(CUSTOMER.parse().expect("a UUID")),
+        Role::Service | Role::Operator => UserId(Uuid::from_u128(4)),
+    }
+}
+
+/// Tokens are a role, or `role@user` for another user.
+impl Authenticator for House {
+    fn authenticate(&self, token: &str) -> Result<Identity, InvalidToken> {
+        let (role, number) = token.split_once('@').unwrap_or((token, ""));
+        let role = Role::parse(role).ok_or(InvalidToken)?;
+        let user_id = number.parse().map_or(user(role), |number| UserId(Uuid::from_u128(number)));
+        Ok(Identity { tenant_id: tenant_id(), user_id, role })
+    }
+}
+
+impl Readiness for House {
+    fn missing(&self) -> BoxFuture<'_, Vec<String>> {
+        let missing = if matches!(self.mood, Mood::Accepts) { Vec::new() } else { vec!["database".to_owned()] };
+        ready(missing).boxed()
+    }
+}
+
+impl Commands for House {
+    fn execute(&self, request: CommandRequest) -> BoxFuture<'_, Result<Answered, CommandError>> {
+        self.saw(format!("{:?} if {:?}", request.command, request.precondition));
+        let customer = request.personal.customer.as_ref();
+        let reason = request.personal.cancellation_reason.as_ref();
+        let answer = |verdict: &Verdict<'_>| {
+            let rendering = Rendering {
+                verdict,
+                tenant_id: request.tenant_id,
+                customer_id: customer.map(|(id, _)| *id),
+                customer: customer.map(|(_, profile)| profile),
+                cancellation_reason: reason.map(|(_, reason)| reason.as_str()),
+            };
+            Ok(Answered { answer: (request.render)(&rendering), replayed: self.replays })
+        };
+        let outcome = match &self.mood {
+            Mood::Accepts => {
+                let (version, event_id) = (Version(3), EventId(Uuid::from_u128(0xE)));
+                let (booking, balance) =
+                    (BookingSaga { details: Some(after(&request.command)) }, LoyaltyBalance::default());
+                let state = match &request.command {
+                    Command::LoyaltyBalance(..) => StateView::LoyaltyBalance(&balance),
+                    Command::Booking(..) | Command::StaffUtilisation(..) => StateView::Booking(&booking),
+                };
+                answer(&Verdict::Accepted { state, version, event_id, events: &[] })
+            }
+            Mood::Refuses(refusal) => answer(&Verdict::Refused(refusal)),
+            Mood::Fails(error) => Err(error.clone()),
+            Mood::Hangs => return pending().boxed(),
+            Mood::Panics => panic!("the house fell in"),
+        };
+        ready(outcome).boxed()
+    }
+}
+
+fn after(command: &Command) -> BookingDetails {
+    let view = booking();
+    let mut details = BookingDetails {
+        status: view.status,
+        staff_id: view.staff_id,
+        service_id: view.service_id,
+        customer_id: view.customer_id,
+        slot: view.slot,
+        price: view.price,
+        moved: false,
+        reason_recorded: false,
+        created_at: view.created_at,
+        updated_at: view.updated_at,
+    };
+    let Command::Booking(_, command) = command else { return details };
+    match command {
+        BookingCommand::Create { .. } | BookingCommand::Confirm | BookingCommand::CheckIn => {}
+        BookingCommand::Complete { .. } | BookingCommand::MarkNoShow { .. } => {}
+        BookingCommand::Reschedule { slot, .. } => (details.slot, details.moved) = (*slot, true),
+        BookingCommand::Cancel { .. } => details.status = BookingStatus::Cancelled,
+    }
+    details
+}
+
+pub fn booking() -> BookingView {
+    BookingView {
+        id: BOOKING.parse().expect("a UUID"),
+        version: Version(3),
+        status: BookingStatus::Scheduled,
+        staff_id: ANNA,
+        service_id: Some(HAIRCUT),
+        customer_id: Some(CUSTOMER.parse().expect("a UUID")),
+        slot: slot("2027-03-01T09:00:00Z", 60),
+        price: Money { currency: Currency::Chf, amount: 8_000 },
+        moved: false,
+        reason_recorded: true,
+        created_at: time("2027-02-01T09:00:00Z"),
+        updated_at: time("2027-02-02T09:00:00Z"),
+    }
+}
+
+impl House {
+    fn query<T: Send + 'static>(&self, asked: String, answer: T) -> BoxFuture<'_, Result<T, QueryError>> {
+        self.saw(asked);
+        match &self.mood {
+            Mood::Accepts => ready(Ok(answer)).boxed(),
+            Mood::Refuses(_) => ready(Err(QueryError::NotFound("booking"))).boxed(),
+            Mood::Fails(_) => ready(Err(QueryError::Unavailable("postgres at 10.0.0.7 is away".to_owned()))).boxed(),
+            Mood::Hangs => pending().boxed(),
+            Mood::Panics => panic!("the house fell in"),
+        }
+    }
+}
+
+impl Queries for House {
+    fn availability(&self, _: Scope, query: AvailabilityQuery) -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>> {
+        let offer = SlotOffer { slot: booking().slot, service_id: query.service_id, staff_id: ANNA };
+        self.query(format!("{query:?}"), vec![offer])
+    }
+
+    fn booking(&self, _: Scope, id: BookingId) -> BoxFuture<'_, Result<BookingView, QueryError>> {
+        self.query(format!("{id:?}"), BookingView { id, ..booking() })
+    }
+
+    fn bookings(&self, _: Scope, filter: BookingFilter) -> BoxFuture<'_, Result<Page<BookingView>, QueryError>> {
+        self.query(format!("{filter:?}"), Page { items: vec![booking()], more: true })
+    }
+
+    fn loyalty(&self, _: Scope, customer_id: CustomerId) -> BoxFuture<'_, Result<LoyaltyView, QueryError>> {
+        let next_expiry = Some((20, time("2029-01-01T00:00:00Z")));
+        let (version, tier) = (Version(3), Some("gold".to_owned()));
+        let view = LoyaltyView { customer_id, balance: 120, earned_last_year: 300, tier, next_expiry, version };
+        self.query(format!("{customer_id:?}"), view)
+    }
+
+    fn loyalty_history(
+        &self,
+        _: Scope,
+        customer_id: CustomerId,
+        before: Option<Version>,
+        _: usize,
+    ) -> BoxFuture<'_, Result<Page<LoyaltyEntry>, QueryError>> {
+        let occurred_at = time("2027-02-01T09:00:00Z");
+        let entry = LoyaltyEntry { version: Version(7), kind: "redeemed", points: -50, booking_id: None, occurred_at };
+        self.query(format!("{customer_id:?} before {before:?}"), Page { items: vec![entry], more: true })
+    }
+
+    fn staff_utilisation(
+        &self,
+        _: Scope,
+        staff_id: Option<StaffId>,
+        date: Date,
+        _: Date,
+    ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
+        let staff_id = staff_id.expect("the door asks for one person");
+        self.query(
+            format!("{staff_id:?}"),
+            vec![UtilisationDay { staff_id, date, booked_minutes: 60, working_minutes: 480 }],
+        )
+    }
+}
+
+impl Customers for House {
+    fn profiles<'a>(
+        &'a self,
+        _: TenantId,
+        ids: &'a [CustomerId],
+    ) -> BoxFuture<'a, Result<HashMap<CustomerId, CustomerProfile>, CustomersError>> {
+        ready(Ok(ids.iter().map(|id| (*id, anna())).collect())).boxed()
+    }
+
+    fn cancellation_reasons<'a>(
+        &'a self,
+        _: TenantId,
+        ids: &'a [BookingId],
+    ) -> BoxFuture<'a, Result<HashMap<BookingId, String>, CustomersError>> {
+        ready(Ok(ids.iter().map(|id| (*id, "ill".to_owned())).collect())).boxed()
+    }
+
+    fn current(&self, _: TenantId, _: CustomerId) -> BoxFuture<'_, Result<(CustomerProfile, Version), CustomersError>> {
+        ready(Ok((anna(), Version(3)))).boxed()
+    }
+
+    fn change<'a>(
+        &'a self,
+        _: TenantId,
+        _: CustomerId,
+        profile: &'a CustomerProfile,
+        expected: Version,
+    ) -> BoxFuture<'a, Result<Version, CustomersError>> {
+        self.saw(format!("{} {:?}", profile.email, profile.phone));
+        ready(if expected == Version(3) { Ok(Version(4)) } else { Err(CustomersError::Outdated) }).boxed()
+    }
+}
+
+pub fn anna() -> CustomerProfile {
+    CustomerProfile {
+        email: "anna@example.ch".to_owned(),
+        phone: Some("+41 79 000 00 00".to_owned()),
+        first_name: "Anna".to_owned(),
+        last_name: "Muster".to_owned(),
+    }
+}
+
+impl House {
+    fn changed<T: Send + 'static>(&self, what: String, answer: T) -> BoxFuture<'_, Result<T, ReferenceError>> {
+        self.saw(what);
+        ready(Ok(answer)).boxed()
+    }
+}
+
+impl Reference for House {
+    fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantReference>> {
+        (tenant == self.reference.tenant_id).then(|| Arc::new(self.reference.clone()))
+    }
+
+    fn create_service(
+        &self,
+        _: TenantId,
+        _: Caller,
+        new: NewService,
+        _: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(ServiceId, bool), ReferenceError>> {
+        self.changed(format!("{new:?}"), (HAIRCUT, self.replays))
+    }
+
+    fn change_service(
+        &self,
+        _: TenantId,
+        _: Caller,
+        _: ServiceId,
+        change: ServiceChange,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        self.changed(format!("{change:?}"), ())
+    }
+
+    fn create_staff(
+        &self,
+        _: TenantId,
+        _: Caller,
+        new: NewStaff,
+        _: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(StaffId, bool), ReferenceError>> {
+        self.changed(format!("{new:?}"), (ANNA, self.replays))
+    }
+
+    fn change_staff(
+        &self,
+        _: TenantId,
+        _: Caller,
+        _: StaffId,
+        change: StaffChange,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        self.changed(format!("{change:?}"), ())
+    }
+
+    fn set_working_hours(
+        &self,
+        _: TenantId,
+        _: Caller,
+        _: StaffId,
+        hours: Option<Vec<WorkingHours>>,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        self.changed(format!("{hours:?}"), ())
+    }
+
+    fn set_hours_exception(
+        &self,
+        _: TenantId,
+        _: Caller,
+        _: StaffId,
+        exception: HoursException,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        self.changed(format!("{exception:?}"), ())
+    }
+
+    fn time_off(&self, _: TenantId, _: StaffId) -> BoxFuture<'_, Result<Vec<TimeOffEntry>, ReferenceError>> {
+        ready(Ok(vec![TimeOffEntry { id: Uuid::from_u128(0x0F), slot: booking().slot }])).boxed()
+    }
+
+    fn add_time_off(
+        &self,
+        _: TenantId,
+        _: Caller,
+        new: NewTimeOff,
+        _: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(Uuid, bool), ReferenceError>> {
+        self.changed(format!("{new:?}"), (Uuid::from_u128(0x0F), self.replays))
+    }
+
+    fn remove_time_off(
+        &self,
+        _: TenantId,
+        _: Caller,
+        _: StaffId,
+        id: Uuid,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        self.changed(format!("{id:?}"), ())
+    }
+
+    fn invite(
+        &self,
+        _: TenantId,
+        _: Caller,
+        new: NewMember,
+        _: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(UserId, Option<StaffId>, bool), ReferenceError>> {
+        self.changed(format!("{new:?}"), (new.user_id, Some(ANNA), self.replays))
+    }
+}
