@@ -54,11 +54,12 @@ impl Database {
     }
 
     pub async fn superuser(&self) -> Client {
-        connect(&self.postgres.superuser_url()).await
+        connect(&self.superuser_url()).await
     }
 
+    /// To the server's database, past all policies.
     pub fn superuser_url(&self) -> String {
-        self.postgres.superuser_url()
+        self.postgres.url().replacen("codeccloud@", "codeccloud_bootstrap@", 1)
     }
 
     pub fn database(&self) -> codeccloud::postgres::Database {
