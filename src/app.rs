@@ -106,7 +106,7 @@ impl App {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let node_id = NodeId(ids.uuid());
         let pools = pools(&database, settings);
-        let reference = PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), clock.clone())
+        let reference = PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), ids.clone())
             .await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.notify_coalesce_ms));

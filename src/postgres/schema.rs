@@ -35,6 +35,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0004_event_store.up.sql"),
         include_str!("../../schema/0004_event_store.down.sql"),
     ),
+    Migration::new(
+        5,
+        "reference_changes",
+        include_str!("../../schema/0005_reference_changes.up.sql"),
+        include_str!("../../schema/0005_reference_changes.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

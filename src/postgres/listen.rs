@@ -1,0 +1,44 @@
+//! LISTEN, kept up. A notification is a wake-up, never data, so whoever waits polls as well, and a lost connection costs
+//! latency only.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_postgres::AsyncMessage;
+
+use super::Database;
+
+/// The pause before a lost connection is made anew.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Never returns.
+pub(super) async fn listen(database: Database, channel: &'static str, wake: Arc<Notify>) {
+    loop {
+        match listen_once(&database, channel, &wake).await {
+            Ok(()) => tracing::warn!(channel, "the LISTEN connection ended; readers poll until it is back"),
+            Err(error) => tracing::debug!(%error, channel, "no LISTEN connection; readers poll"),
+        }
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+}
+
+/// Returns when the connection ends.
+async fn listen_once(database: &Database, channel: &str, wake: &Arc<Notify>) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = database.connect_raw().await?;
+    let wake = Arc::clone(wake);
+    let driving = tokio::spawn(async move {
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            match message {
+                Ok(AsyncMessage::Notification(_)) => wake.notify_one(),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+    });
+    client.batch_execute(&format!("LISTEN {channel}")).await?;
+    tracing::debug!(channel, "listening");
+    let _ = driving.await;
+    Ok(())
+}

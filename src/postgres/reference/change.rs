@@ -1,0 +1,99 @@
+use codeccloud_actors::envelope::Caller;
+use codeccloud_actors::ids::TenantId;
+use serde_json::json;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row, Transaction};
+use uuid::Uuid;
+
+use crate::ports::{IdempotencyKey, ReferenceError};
+use crate::postgres::described;
+
+pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// A change under way: one transaction of the caller's, whose claims it carries, so that the policies decide what it
+/// sees and writes. Dropped, it never was.
+pub(super) struct Change<'a> {
+    transaction: Transaction<'a>,
+    pub tenant_id: Uuid,
+}
+
+impl Change<'_> {
+    /// `client` has the role `authenticated`. Who is no member is refused at once: the policies would merely show no rows.
+    pub async fn begin(client: &mut Client, tenant_id: TenantId, caller: Caller) -> Result<Change<'_>, ReferenceError> {
+        let transaction = client.transaction().await.map_err(|error| refusal(&error))?;
+        let change = Change { transaction, tenant_id: tenant_id.0 };
+        let claims = json!({ "sub": caller.user_id, "role": "authenticated", "tenant_id": tenant_id }).to_string();
+        let context = json!({ "source": "server" }).to_string();
+        let declare = "SELECT set_config('request.jwt.claims', $1, true), set_config('request.context', $2, true)";
+        change.query(declare, &[(&claims, Type::TEXT), (&context, Type::TEXT)]).await?;
+        let member = "SELECT FROM app_private.is_tenant_member($1) member WHERE member";
+        if change.query(member, &[(&change.tenant_id, Type::UUID)]).await?.is_empty() {
+            return Err(ReferenceError::Forbidden);
+        }
+        Ok(change)
+    }
+
+    /// Takes the key for what is about to be created. `Some` is what was created under it before: nothing is to be done.
+    pub async fn claim(
+        &self,
+        key: Option<IdempotencyKey>,
+        command_id: Uuid,
+        created: &[Uuid],
+    ) -> Result<Option<Vec<Uuid>>, ReferenceError> {
+        let Some(IdempotencyKey { key, request_hash }) = key else { return Ok(None) };
+        let ids: Vec<String> = created.iter().map(Uuid::to_string).collect();
+        let parameters: Parameters<'_> = &[
+            (&self.tenant_id, Type::UUID),
+            (&key, Type::TEXT),
+            (&command_id, Type::UUID),
+            (&request_hash.as_slice(), Type::BYTEA),
+            (&ids.join(" ").into_bytes(), Type::BYTEA),
+        ];
+        let sql = "SELECT request_hash, answer FROM app_private.claim_idempotency_key($1, $2, $3, $4, $5) \
+                   WHERE request_hash IS NOT NULL";
+        let rows = self.query(sql, parameters).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        if row.get::<_, &[u8]>(0) != request_hash {
+            return Err(ReferenceError::IdempotencyConflict);
+        }
+        let answer = String::from_utf8_lossy(row.get(1));
+        let first: Result<Vec<Uuid>, _> = answer.split(' ').map(Uuid::parse_str).collect();
+        // Not ours to read: the key belongs to a request of another kind.
+        first.map(Some).map_err(|_| ReferenceError::IdempotencyConflict)
+    }
+
+    pub async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, ReferenceError> {
+        self.transaction.query_typed(sql, parameters).await.map_err(|error| refusal(&error))
+    }
+
+    /// The number of rows that it changed.
+    pub async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, ReferenceError> {
+        self.transaction.execute_typed(sql, parameters).await.map_err(|error| refusal(&error))
+    }
+
+    /// Changes of one person take turns, so that each is checked against what the one before left.
+    pub async fn lock_staff_member(&self, id: Uuid) -> Result<(), ReferenceError> {
+        let sql = "SELECT FROM staff_profiles WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE";
+        let rows = self.query(sql, &[(&self.tenant_id, Type::UUID), (&id, Type::UUID)]).await?;
+        found(rows.len() as u64, "staff member")
+    }
+
+    pub async fn commit(self) -> Result<(), ReferenceError> {
+        self.transaction.commit().await.map_err(|error| refusal(&error))
+    }
+}
+
+pub(super) fn found(rows: u64, what: &'static str) -> Result<(), ReferenceError> {
+    if rows == 0 { Err(ReferenceError::NotFound(what)) } else { Ok(()) }
+}
+
+fn refusal(error: &tokio_postgres::Error) -> ReferenceError {
+    match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => ReferenceError::Forbidden,
+        Some(&SqlState::UNIQUE_VIOLATION) => ReferenceError::Conflict("exists already".to_owned()),
+        // All that reference data refers to, besides what the change itself has found before.
+        Some(&SqlState::FOREIGN_KEY_VIOLATION) => ReferenceError::NotFound("staff member"),
+        _ => ReferenceError::Unavailable(described(error)),
+    }
+}
