@@ -1,6 +1,10 @@
 //! The world around the stateful core: adapters, HTTP, migration and the command line.
 
+pub mod app;
 pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod demo;
 pub mod event_sourced;
 pub mod http;
 pub mod load;

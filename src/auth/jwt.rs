@@ -1,8 +1,9 @@
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{TenantId, UserId};
 use codeccloud_actors::time::Timestamp;
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{decode, decode_header};
+use jsonwebtoken::crypto::verify;
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::decode_header;
 use serde::Deserialize;
 
 use super::TokenKeys;
@@ -71,15 +72,15 @@ impl TokenKeys {
         if header.crit.is_some() {
             return Err(TokenError::UnknownExtension);
         }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let mut refusal = TokenError::NoKey;
         for key in self.candidates(header.kid.as_deref(), header.alg) {
-            match decode::<RawClaims>(token, &key.key, &key.validation) {
-                Ok(verified) => return Claims::checked(verified.claims, key.kid.clone(), now),
-                Err(error) => refusal = refused(error.into_kind()),
+            // Not the library's `decode`: it takes the header and the claims apart two or three times over, to check what
+            // is checked here against the injected clock.
+            if verify(signature, message.as_bytes(), &key.key, key.algorithm).map_err(|_| TokenError::Malformed)? {
+                return Claims::checked(claims_of_verified(token)?, key.kid.clone(), now);
             }
-            if refusal != TokenError::WrongSignature {
-                break;
-            }
+            refusal = TokenError::WrongSignature;
         }
         Err(refusal)
     }
@@ -117,10 +118,7 @@ fn strength(role: Role) -> u8 {
     }
 }
 
-fn refused(kind: ErrorKind) -> TokenError {
-    if let ErrorKind::Json(error) = kind {
-        return TokenError::BadClaims(error.to_string());
-    }
-    // All others are about the shape of the token's three parts.
-    if let ErrorKind::InvalidSignature = kind { TokenError::WrongSignature } else { TokenError::Malformed }
+/// The library calls this insecure, because it leaves checking the signature to its caller.
+fn claims_of_verified(token: &str) -> Result<RawClaims, TokenError> {
+    insecure_decode_claims(token).map_err(|error| TokenError::BadClaims(error.to_string()))
 }

@@ -36,6 +36,9 @@ pub struct LoadArgs {
     /// Days, from tomorrow, that bookings are spread over
     #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3_650))]
     pub horizon_days: u16,
+    /// The UTC hours that bookings lie in, such as 8-18. The staff's own working hours are the server's to know
+    #[arg(long, default_value = "8-18", value_parser = hours)]
+    pub hours: Hours,
     /// Share of the bookings that aim at a few popular slots, most of which are taken
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub hot_share: f64,
@@ -67,6 +70,13 @@ pub enum Spacing {
     Poisson,
 }
 
+/// A stretch of every day, in minutes since midnight UTC. Never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours {
+    pub opens_minute: u16,
+    pub closes_minute: u16,
+}
+
 /// Reads `TENANT_ID TOKEN` lines. Empty lines and those that begin with `#` are skipped.
 pub fn read_token_file(path: &Path) -> Result<Vec<TenantAccess>, LoadError> {
     let fault = |line, why: &str| LoadError::TokenFile { path: path.to_owned(), line, why: why.to_owned() };
@@ -93,6 +103,14 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "must lie between 0 and 1".to_owned())
 }
 
+fn hours(text: &str) -> Result<Hours, String> {
+    let minutes = |hour: &str| hour.parse().ok().filter(|&hour: &u16| hour <= 24).map(|hour| hour * 60);
+    let ends = text.split_once('-').and_then(|(opens, closes)| minutes(opens).zip(minutes(closes)));
+    ends.filter(|(opens, closes)| opens < closes)
+        .map(|(opens_minute, closes_minute)| Hours { opens_minute, closes_minute })
+        .ok_or_else(|| "must be two hours of a day, such as 8-18".to_owned())
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -110,6 +128,11 @@ pub(super) mod tests {
         assert!(parsed("--rate 5 --max").is_err());
         assert!(parsed("--rate 0").is_err());
         assert!(parsed("--max --reads 1.1").is_err());
+        for hours in ["18-8", "8-25", "8", "-8"] {
+            assert!(parsed(&format!("--max --hours={hours}")).is_err(), "{hours}");
+        }
+        let to_midnight = Hours { opens_minute: 540, closes_minute: 1_440 };
+        assert_eq!(parsed("--max --hours 9-24").expect("valid").hours, to_midnight);
         assert_eq!(parsed("--rate 2.5").expect("valid").rate, Some(2.5));
         let last_wins = parsed("--max --no-check --check").expect("valid");
         assert!(last_wins.check && !last_wins.no_check);

@@ -21,6 +21,8 @@ use super::requests::Acknowledged;
 
 /// Lists asked for at a time: enough to be quick, too few to be a load test of its own.
 const CONCURRENCY: usize = 8;
+/// Bookings a page: the most that the server gives.
+const PAGE: u32 = 200;
 /// Problems that the verdict names; all are counted.
 const NAMED: usize = 10;
 /// Lists may follow writes with a delay; this long is waited for them.
@@ -98,7 +100,8 @@ pub async fn occupy_booked(cast: &Cast, horizon: Horizon, slots: &mut Slots) -> 
     let mut lists = lists.buffer_unordered(CONCURRENCY);
     while let Some((person, listed)) = lists.try_next().await? {
         let active = listed.iter().filter(|booking| booking.status.is_active());
-        active.for_each(|booking| slots.occupy(person, booking.slot()));
+        let buffer = cast.tenant_of(person).buffer_minutes_max;
+        active.for_each(|booking| slots.occupy(person, booking.slot().widened(buffer, buffer)));
     }
     Ok(())
 }
@@ -175,7 +178,7 @@ async fn list_person(
     let Slot { start, end } = horizon.whole();
     // A day earlier, for bookings that reach into the horizon; a booking lasts a day at most.
     let (from, staff) = (start.plus_millis(-DAY_MS), cast.people[person].staff);
-    let path = format!("/v1/bookings?from={from}&to={end}&staffId={staff}");
+    let path = format!("/v1/bookings?from={from}&to={end}&staffId={staff}&limit={PAGE}");
     reader.list(&path).await
 }
 

@@ -29,7 +29,7 @@ use codeccloud_actors::time::Timestamp;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-pub use args::{LoadArgs, Spacing, read_token_file};
+pub use args::{Hours, LoadArgs, Spacing, read_token_file};
 pub use check::Verdict;
 pub use client::ExchangeError;
 pub use report::{KindReport, Latency, Report};
@@ -63,8 +63,8 @@ pub enum LoadError {
     TooFewTenants { asked: u32, given: usize },
     #[error("the token of tenant {tenant} can't be sent in a header")]
     Token { tenant: TenantId },
-    #[error("tenant {tenant} lists no {what}")]
-    Nothing { tenant: TenantId, what: &'static str },
+    #[error("tenant {tenant} lists nobody who performs a service that fits into --hours")]
+    NobodyToBook { tenant: TenantId },
     #[error("GET {path} got no answer: {why}")]
     NoAnswer { path: String, why: String },
     #[error("GET {path} was refused with {status}: {body}")]
@@ -84,8 +84,8 @@ pub async fn run(args: &LoadArgs, mut access: Vec<TenantAccess>) -> Result<Repor
     let chosen = access.get(..tenants).ok_or(LoadError::TooFewTenants { asked: args.tenants, given: access.len() })?;
     let now = now();
     let staff = usize::try_from(args.staff).expect("32 bits fit");
-    let cast = Arc::new(Cast::discover(target, chosen, staff).await?);
-    let horizon = Horizon::from_tomorrow(Timestamp::from_jiff(now), args.horizon_days);
+    let cast = Arc::new(Cast::discover(target, chosen, staff, args.hours).await?);
+    let horizon = Horizon::from_tomorrow(Timestamp::from_jiff(now), args.horizon_days, args.hours);
     let mut slots = Slots::new(horizon, cast.people.len());
     check::occupy_booked(&cast, horizon, &mut slots).await?;
     let run = Arc::new(Run {

@@ -6,11 +6,9 @@
 
 use codeccloud_actors::time::{DAY_MS, MINUTE_MS, Slot, Timestamp};
 
+use super::args::Hours;
 use super::random::Random;
 
-/// Opening hours in UTC, inside the working day of a salon anywhere in central Europe for most of the year.
-const OPENS_MINUTE: u16 = 8 * 60;
-const CLOSES_MINUTE: u16 = 18 * 60;
 const HOT_DAYS: usize = 3;
 
 /// The days that bookings are spread over.
@@ -19,13 +17,14 @@ pub struct Horizon {
     /// A midnight, UTC.
     pub first: Timestamp,
     pub days: usize,
+    pub hours: Hours,
 }
 
 impl Horizon {
     /// `days` days from the one after `now`.
-    pub fn from_tomorrow(now: Timestamp, days: u16) -> Horizon {
+    pub fn from_tomorrow(now: Timestamp, days: u16, hours: Hours) -> Horizon {
         let tomorrow = now.as_millis().div_euclid(DAY_MS) + 1;
-        Horizon { first: Timestamp::from_millis(tomorrow * DAY_MS), days: usize::from(days) }
+        Horizon { first: Timestamp::from_millis(tomorrow * DAY_MS), days: usize::from(days), hours }
     }
 
     pub fn day(self, index: usize) -> Slot {
@@ -42,8 +41,28 @@ impl Horizon {
         self.first.plus_millis(day * DAY_MS + i64::from(minute) * MINUTE_MS)
     }
 
-    fn slot(self, day: usize, start_minute: u16, minutes: u16) -> Slot {
-        Slot { start: self.at(day, start_minute), end: self.at(day, start_minute + minutes) }
+    /// The slot within a stretch of `span` that begins at `minute`.
+    fn slot(self, day: usize, minute: u16, span: Span) -> Slot {
+        let start = minute + span.before;
+        Slot { start: self.at(day, start), end: self.at(day, start + span.minutes) }
+    }
+}
+
+/// How long a booking of a service keeps a person busy: its slot, and the buffers around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub before: u16,
+    pub minutes: u16,
+    pub after: u16,
+}
+
+impl Span {
+    pub fn fits(self, hours: Hours) -> bool {
+        self.total() <= hours.closes_minute - hours.opens_minute
+    }
+
+    fn total(self) -> u16 {
+        self.before + self.minutes + self.after
     }
 }
 
@@ -65,21 +84,21 @@ struct Calendar {
 impl Slots {
     pub fn new(horizon: Horizon, people: usize) -> Slots {
         let calendar = |person| Calendar {
-            free_from: vec![OPENS_MINUTE; horizon.days].into(),
+            free_from: vec![horizon.hours.opens_minute; horizon.days].into(),
             // People start on different days, so that a short run doesn't fill everybody's tomorrow first.
             next_day: person % horizon.days,
         };
         Slots { horizon, calendars: (0..people).map(calendar).collect(), free: (0..people).collect(), handed_out: 0 }
     }
 
-    /// Keeps clear of a booking that exists already, at the price of the gaps before it.
+    /// Keeps clear of a booking that exists already, its buffers included, at the price of the gaps before it.
     pub fn occupy(&mut self, person: usize, taken: Slot) {
         let offset_minutes = |instant: Timestamp| (instant.as_millis() - self.horizon.first.as_millis()) / MINUTE_MS;
-        let day_minutes = DAY_MS / MINUTE_MS;
+        let (day_minutes, hours) = (DAY_MS / MINUTE_MS, self.horizon.hours);
         let (start, end) = (offset_minutes(taken.start), offset_minutes(taken.end));
         for (day, free_from) in (0_i64..).zip(&mut self.calendars[person].free_from) {
-            let opens = day * day_minutes + i64::from(OPENS_MINUTE);
-            let closes = day * day_minutes + i64::from(CLOSES_MINUTE);
+            let opens = day * day_minutes + i64::from(hours.opens_minute);
+            let closes = day * day_minutes + i64::from(hours.closes_minute);
             if start < closes && end > opens {
                 let minute = u16::try_from(end.min(closes) - day * day_minutes).expect("a minute of one day");
                 *free_from = minute.max(*free_from);
@@ -90,19 +109,19 @@ impl Slots {
     /// Leaves this person's first days to [`HotSlots`].
     pub fn reserve_hot_days(&mut self, person: usize) {
         let hot_days = HOT_DAYS.min(self.horizon.days);
-        self.calendars[person].free_from[..hot_days].fill(CLOSES_MINUTE);
+        self.calendars[person].free_from[..hot_days].fill(self.horizon.hours.closes_minute);
     }
 
     /// Somebody and a slot of theirs that nothing else in this plan overlaps; `None` once the horizon is exhausted.
-    /// `minutes` draws how long a booking of that person takes.
-    pub fn take(&mut self, random: &mut Random, mut minutes: impl FnMut(&mut Random, usize) -> u16) -> Option<Aim> {
+    /// `span` draws what is booked with that person.
+    pub fn take(&mut self, random: &mut Random, mut span: impl FnMut(&mut Random, usize) -> Span) -> Option<Aim> {
         while !self.free.is_empty() {
             let pick = random.below(self.free.len());
             let person = self.free[pick];
-            let minutes = minutes(random, person);
-            if let Some((day, start_minute)) = self.calendars[person].take(minutes) {
+            let span = span(random, person);
+            if let Some((day, minute)) = self.calendars[person].take(span.total(), self.horizon.hours.closes_minute) {
                 self.handed_out += 1;
-                return Some(Aim { person, slot: self.horizon.slot(day, start_minute, minutes) });
+                return Some(Aim { person, slot: self.horizon.slot(day, minute, span) });
             }
             self.free.swap_remove(pick);
         }
@@ -116,13 +135,13 @@ impl Slots {
 
 impl Calendar {
     /// A day and a minute with `minutes` free after it.
-    fn take(&mut self, minutes: u16) -> Option<(usize, u16)> {
+    fn take(&mut self, minutes: u16, closes_minute: u16) -> Option<(usize, u16)> {
         let days = self.free_from.len();
         for _ in 0..days {
             let day = self.next_day;
             self.next_day = (day + day_stride(days)) % days;
             let start = self.free_from[day];
-            if minutes <= CLOSES_MINUTE.saturating_sub(start) {
+            if minutes <= closes_minute.saturating_sub(start) {
                 self.free_from[day] = start + minutes;
                 return Some((day, start));
             }
@@ -155,15 +174,16 @@ pub struct Aim {
 pub struct HotSlots {
     pub person: usize,
     /// All alike, so that two popular slots are the same or apart.
-    pub minutes: u16,
+    pub span: Span,
 }
 
 impl HotSlots {
     pub fn aim(self, horizon: Horizon, random: &mut Random) -> Aim {
         let day = random.below(HOT_DAYS.min(horizon.days));
-        let per_day = ((CLOSES_MINUTE - OPENS_MINUTE) / self.minutes).max(1);
+        let Hours { opens_minute, closes_minute } = horizon.hours;
+        let per_day = (closes_minute - opens_minute) / self.span.total();
         let index = u16::try_from(random.below(usize::from(per_day))).expect("slots of one day");
-        Aim { person: self.person, slot: horizon.slot(day, OPENS_MINUTE + index * self.minutes, self.minutes) }
+        Aim { person: self.person, slot: horizon.slot(day, opens_minute + index * self.span.total(), self.span) }
     }
 }
 
@@ -172,13 +192,18 @@ mod tests {
     use super::*;
 
     fn horizon(days: u16) -> Horizon {
-        Horizon::from_tomorrow("2030-01-01T22:15:00Z".parse().expect("an instant"), days)
+        let hours = Hours { opens_minute: 480, closes_minute: 1_080 };
+        Horizon::from_tomorrow("2030-01-01T22:15:00Z".parse().expect("an instant"), days, hours)
+    }
+
+    fn span(minutes: u16) -> Span {
+        Span { before: 0, minutes, after: 0 }
     }
 
     fn all(slots: &mut Slots) -> Vec<Aim> {
         let mut random = Random::new(3, 0);
         let durations = [30, 45, 60, 20];
-        std::iter::from_fn(|| slots.take(&mut random, |random, _| durations[random.below(4)])).collect()
+        std::iter::from_fn(|| slots.take(&mut random, |random, _| span(durations[random.below(4)]))).collect()
     }
 
     fn overlapping(aims: &[Aim], person: usize) -> Option<(Slot, Slot)> {
@@ -206,13 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn buffers_fit_between_slots_and_into_the_day() {
+        let horizon = horizon(2);
+        let mut slots = Slots::new(horizon, 1);
+        let (mut random, span) = (Random::new(3, 0), Span { before: 10, minutes: 40, after: 15 });
+        let aims: Vec<Aim> = std::iter::from_fn(|| slots.take(&mut random, |_, _| span)).collect();
+        let busy = |aim: &Aim| Aim { slot: aim.slot.widened(10, 15), ..*aim };
+        assert_eq!(aims.len(), 2 * (600 / 65));
+        assert!(aims.iter().all(|aim| aim.slot.minutes() == 40));
+        assert_eq!(overlapping(&aims.iter().map(busy).collect::<Vec<_>>(), 0), None);
+        assert_eq!(aims[0].slot.start, horizon.at(0, 490));
+    }
+
+    #[test]
     fn existing_bookings_and_popular_days_are_left_alone() {
         let horizon = horizon(10);
         let mut slots = Slots::new(horizon, 1);
         slots.reserve_hot_days(0);
-        let noon = horizon.slot(5, 720, 60);
+        let noon = horizon.slot(5, 720, span(60));
         let over_night = Slot { start: horizon.at(7, 1_070), end: horizon.at(8, 500) };
-        let in_the_evening = horizon.slot(9, 1_200, 30);
+        let in_the_evening = horizon.slot(9, 1_200, span(30));
         for taken in [noon, over_night, in_the_evening] {
             slots.occupy(0, taken);
         }
@@ -227,7 +265,7 @@ mod tests {
     #[test]
     fn popular_slots_are_few_and_the_same_or_apart() {
         let (horizon, mut random) = (horizon(30), Random::new(5, 0));
-        let hot = HotSlots { person: 4, minutes: 45 };
+        let hot = HotSlots { person: 4, span: Span { before: 5, minutes: 30, after: 10 } };
         let mut asked: Vec<Aim> = (0..1_000).map(|_| hot.aim(horizon, &mut random)).collect();
         asked.sort_by_key(|aim| aim.slot);
         asked.dedup();

@@ -61,7 +61,8 @@ impl Recorder {
 
     /// Bookings made, that is, answered with 201.
     pub fn bookings(&self) -> u64 {
-        self.tally(Kind::Book).statuses.get(&201).copied().unwrap_or_default()
+        let bookings = Kind::ALL.into_iter().filter(|kind| kind.is_booking());
+        bookings.filter_map(|kind| self.tally(kind).statuses.get(&201)).sum()
     }
 
     /// All kinds together.

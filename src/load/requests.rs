@@ -31,18 +31,29 @@ const LAST_NAMES: [&str; 8] = ["Meier", "Rochat", "Bianchi", "Keller", "Favre", 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
+    /// A booking of a slot that should be free.
     Book,
+    /// A booking of one of the few slots that many ask for.
+    BookPopular,
     Availability,
     Get,
     List,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 4] = [Kind::Book, Kind::Availability, Kind::Get, Kind::List];
+    pub const ALL: [Kind; 5] = [Kind::Book, Kind::BookPopular, Kind::Availability, Kind::Get, Kind::List];
+
+    pub fn is_booking(self) -> bool {
+        match self {
+            Kind::Book | Kind::BookPopular => true,
+            Kind::Availability | Kind::Get | Kind::List => false,
+        }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Book => "book",
+            Kind::BookPopular => "book popular",
             Kind::Availability => "availability",
             Kind::Get => "get",
             Kind::List => "list",
@@ -62,7 +73,7 @@ pub struct Planned {
     pub kind: Kind,
     pub aim: Aim,
     uri: Uri,
-    /// Key and body of a POST.
+    /// Key and body of a booking.
     write: Option<(HeaderValue, Bytes)>,
 }
 
@@ -99,7 +110,7 @@ impl Planner {
         let first_of = |tenant| cast.people.iter().position(|person| person.tenant == tenant);
         let popular = |tenant: usize| HotSlots {
             person: first_of(tenant).expect("every tenant has staff"),
-            minutes: cast.tenants[tenant].services[0].duration_minutes,
+            span: popular_service(&cast, first_of(tenant).expect("every tenant has staff")).span,
         };
         let hot: Vec<HotSlots> = (0..cast.tenants.len()).map(popular).collect();
         if args.hot_share > 0.0 {
@@ -124,22 +135,23 @@ impl Planner {
         }
         if random.chance(self.hot_share) {
             let hot = self.hot[random.below(self.hot.len())];
-            let service = &self.cast.tenant_of(hot.person).services[0];
-            return Some(self.book(hot.aim(self.horizon, random), service, random, key));
+            let (aim, service) = (hot.aim(self.horizon, random), popular_service(&self.cast, hot.person));
+            return Some(self.book(Kind::BookPopular, aim, service, random, key));
         }
         let mut service = None;
-        let aim = self.slots.lock().expect("no panic under the lock").take(random, |random, person| {
-            let services = &self.cast.tenant_of(person).services;
-            service.insert(&services[random.below(services.len())]).duration_minutes
-        })?;
-        Some(self.book(aim, service.expect("drawn with the slot"), random, key))
+        let aim = self
+            .slots
+            .lock()
+            .expect("no panic under the lock")
+            .take(random, |random, person| service.insert(self.cast.draw_service(person, random)).span)?;
+        Some(self.book(Kind::Book, aim, service.expect("drawn with the slot"), random, key))
     }
 
     pub fn slots_handed_out(&self) -> u64 {
         self.slots.lock().expect("no panic under the lock").handed_out()
     }
 
-    fn book(&self, aim: Aim, service: &Service, random: &mut Random, key: Uuid) -> Planned {
+    fn book(&self, kind: Kind, aim: Aim, service: &Service, random: &mut Random, key: Uuid) -> Planned {
         let mut body = String::with_capacity(640);
         // Written by hand because it is the hot path; nothing in it needs escaping.
         let Slot { start, end } = aim.slot;
@@ -152,7 +164,7 @@ impl Planner {
         .and_then(|()| body.write_char('}'))
         .expect("a String takes all that is written");
         let key = HeaderValue::try_from(key.to_string()).expect("a UUID is printable ASCII");
-        Planned { kind: Kind::Book, aim, uri: self.bookings_uri.clone(), write: Some((key, body.into())) }
+        Planned { kind, aim, uri: self.bookings_uri.clone(), write: Some((key, body.into())) }
     }
 
     fn write_customer(&self, body: &mut String, tenant: &Tenant, random: &mut Random) -> std::fmt::Result {
@@ -177,8 +189,7 @@ impl Planner {
             let Acknowledged { booking, aim } = mine[random.below(mine.len())];
             (Kind::Get, aim, format!("{base}/v1/bookings/{booking}"))
         } else if draw < GET_SHARE + AVAILABILITY_SHARE {
-            let services = &self.cast.tenant_of(person).services;
-            let service = services[random.below(services.len())].id;
+            let service = self.cast.draw_service(person, random).id;
             let path = format!("{base}/v1/bookings/availability?serviceId={service}&{window}");
             (Kind::Availability, Aim { person, slot: day }, path)
         } else {
@@ -186,6 +197,11 @@ impl Planner {
         };
         Planned { kind, aim, uri: uri(path), write: None }
     }
+}
+
+/// What everybody wants of the popular person.
+fn popular_service(cast: &Cast, person: usize) -> &Service {
+    &cast.tenant_of(person).services[cast.people[person].services[0]]
 }
 
 fn uri(path: String) -> Uri {
@@ -196,27 +212,31 @@ fn uri(path: String) -> Uri {
 mod tests {
     use super::*;
     use crate::load::args::tests::parsed;
+    use crate::load::cast::Person;
     use crate::load::client::Target;
+    use crate::load::plan::Span;
     use codeccloud_actors::ids::{ServiceId, StaffId, TenantId};
 
     fn planner(words: &str) -> Planner {
-        let service = |n: u64, duration_minutes| Service {
+        let service = |n: u64, minutes| Service {
             id: ServiceId(Uuid::from_u64_pair(1, n)),
-            duration_minutes,
+            span: Span { before: 0, minutes, after: 0 },
             price: serde_json::from_str(r#"{"currency":"CHF","amount":8500}"#).expect("JSON"),
         };
         let tenant = Tenant {
             id: TenantId(Uuid::from_u64_pair(2, 0)),
             head: hyper::HeaderMap::new(),
             services: vec![service(0, 30), service(1, 60)],
+            buffer_minutes_max: 0,
         };
-        let person = |n| super::super::cast::Person { tenant: 0, staff: StaffId(Uuid::from_u64_pair(3, n)) };
+        let person = |n| Person { tenant: 0, staff: StaffId(Uuid::from_u64_pair(3, n)), services: vec![0, 1] };
         let target = Arc::new(Target::parse("http://host/base").expect("valid"));
         let cast = Arc::new(Cast { target, tenants: vec![tenant], people: vec![person(0), person(1)] });
         let now = "2030-01-01T12:00:00Z".parse().expect("an instant");
-        let horizon = Horizon::from_tomorrow(now, 30);
+        let args = parsed(words).expect("valid");
+        let horizon = Horizon::from_tomorrow(now, 30, args.hours);
         let slots = Slots::new(horizon, cast.people.len());
-        Planner::new(&parsed(words).expect("valid"), cast, horizon, slots)
+        Planner::new(&args, cast, horizon, slots)
     }
 
     fn draw(planner: &Planner, count: usize) -> Vec<Planned> {
@@ -252,12 +272,13 @@ mod tests {
         let drawn = draw(&mixed, 800);
         let of = |kind| drawn.iter().filter(|planned| planned.kind == kind).count();
         let hot_days = mixed.horizon.day(0).start..mixed.horizon.day(2).end;
-        let hot =
-            drawn.iter().filter(|planned| planned.kind == Kind::Book && hot_days.contains(&planned.aim.slot.start));
-        assert!((340..460).contains(&of(Kind::Book)), "{} bookings", of(Kind::Book));
+        let hot: Vec<&Planned> = drawn.iter().filter(|planned| planned.kind == Kind::BookPopular).collect();
+        let bookings = of(Kind::Book) + hot.len();
+        assert!((340..460).contains(&bookings), "{bookings} bookings");
+        assert!((150..250).contains(&hot.len()), "{} popular bookings", hot.len());
         assert!((195..285).contains(&of(Kind::Availability)), "{} availability", of(Kind::Availability));
         assert!(of(Kind::Get) > 60 && of(Kind::List) > 30);
-        assert!(hot.filter(|planned| planned.aim.person == 0).count() > 140);
+        assert!(hot.iter().all(|planned| planned.aim.person == 0 && hot_days.contains(&planned.aim.slot.start)));
         let again = draw(&planner("--max --reads 0.5 --hot-share 0.5 --seed 4"), 800);
         assert!(drawn.iter().zip(&again).all(|(one, other)| one.uri == other.uri && one.write == other.write));
     }

@@ -67,7 +67,11 @@ impl Fake {
                     json!({ "id": Uuid::from_u64_pair(8, n), "durationMinutes": minutes,
                     "price": { "currency": "CHF", "amount": 9_000 } })
                 };
-                (200, none, json!([service(1, 30), service(2, 60)]))
+                let mut retired = service(3, 45);
+                retired["active"] = json!(false);
+                let mut of_the_first = service(2, 60);
+                of_the_first["staffIds"] = json!([Uuid::from_u64_pair(9, 1)]);
+                (200, none, json!([service(1, 30), of_the_first, retired]))
             }
             (false, "/v1/staff") => {
                 (200, none, json!((1..4).map(|n| json!({ "id": Uuid::from_u64_pair(9, n) })).collect::<Vec<_>>()))
@@ -88,6 +92,10 @@ impl Fake {
             return (201, json!({ "booking": booking, "outboxEventId": "1" }));
         }
         let mut booking: Value = serde_json::from_str(body).expect("JSON");
+        let of_the_first = booking["serviceId"] == json!(Uuid::from_u64_pair(8, 2))
+            && booking["staffId"] == json!(Uuid::from_u64_pair(9, 1));
+        let of_everyone = booking["serviceId"] == json!(Uuid::from_u64_pair(8, 1));
+        assert!(of_everyone || of_the_first, "nobody offers {booking}");
         let taken = |other: &Value| other["staffId"] == booking["staffId"] && slot(other).overlaps(slot(&booking));
         if self.bookings.iter().any(taken) && !self.faults.double_book {
             return (409, json!({ "title": "conflict" }));
@@ -178,8 +186,9 @@ async fn a_mixed_run_measures_counts_and_checks() {
     assert_eq!(verdict.acknowledged, report.bookings);
     assert_eq!(verdict.listed, fake.lock().await.bookings.len() as u64);
     let statuses = |kind| &report.kinds[&kind].statuses;
-    assert_eq!(statuses(Kind::Book)[&201], report.bookings);
-    assert!(statuses(Kind::Book)[&409] > 5, "popular slots are fought over");
+    assert_eq!(statuses(Kind::Book)[&201] + statuses(Kind::BookPopular)[&201], report.bookings);
+    assert_eq!(statuses(Kind::Book).get(&409), None, "free slots collide");
+    assert!(statuses(Kind::BookPopular)[&409] > 5, "popular slots are not fought over");
     for kind in [Kind::Availability, Kind::Get, Kind::List] {
         assert_eq!(statuses(kind).keys().collect::<Vec<_>>(), [&200], "{kind:?}");
     }

@@ -11,7 +11,7 @@ use super::arrivals::Pacer;
 use super::client::{Answer, Connection, ExchangeError};
 use super::random::Random;
 use super::recorder::Recorder;
-use super::requests::{Acknowledged, Kind, Planned, Planner};
+use super::requests::{Acknowledged, Planned, Planner};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ impl Worker {
 
     fn conclude(&mut self, planned: &Planned, answer: &Answer, latency: Duration) {
         self.run.record(|recorder| recorder.answer(planned.kind, answer.status, latency));
-        if planned.kind != Kind::Book || answer.status != 201 {
+        if !planned.kind.is_booking() || answer.status != 201 {
             return;
         }
         match serde_json::from_slice::<Created>(&answer.body) {

@@ -120,7 +120,7 @@ pub(super) fn away(error: impl std::fmt::Display) -> StoreError {
 }
 
 /// What Postgres says, which `Display` of the driver's error leaves out.
-pub(super) fn described(error: &tokio_postgres::Error) -> String {
+pub(crate) fn described(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{}: {}", db.code().code(), db.message()),
         None => error.to_string(),

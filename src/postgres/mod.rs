@@ -2,6 +2,8 @@
 
 pub mod embedded;
 pub mod schema;
+pub mod tenants;
+pub mod upkeep;
 
 mod database;
 mod feed;
@@ -25,4 +27,5 @@ pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
 pub use vault::PostgresVault;
 
-use database::{away, described};
+use database::away;
+pub(crate) use database::described;

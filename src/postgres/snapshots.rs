@@ -79,7 +79,9 @@ async fn write_all(pool: ConnectionPool, mut queue: mpsc::Receiver<Work>) {
             }
         };
         metrics::counter!(names::SNAPSHOTS.name, "outcome" => outcome).increment(count);
-        flushes.into_iter().for_each(|written| drop(written.send(())));
+        for written in flushes {
+            let _ = written.send(());
+        }
     }
 }
 

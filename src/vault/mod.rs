@@ -10,6 +10,7 @@
 
 mod cache;
 mod crypto;
+mod customers;
 mod loader;
 mod master;
 mod profile;

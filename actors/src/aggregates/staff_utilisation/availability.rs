@@ -51,12 +51,12 @@ pub fn bookable_slots(
         Some(days) => query.now.plus_millis(i64::from(days) * DAY_MS),
         None => Timestamp::MAX,
     };
+    // The windows end with the span, so a slot that sticks out of it is refused by the check.
     let windows = WorkingWindows::within(span, &member.availability, &reference.zone);
     let openings = Openings { calendar, windows, buffers: Buffers::of(service), moving: None };
     grid(span, query.granularity_minutes, &reference.zone)
         .take_while(|start| *start <= latest_start)
         .filter_map(|start| Slot::new(start, start.plus_minutes(i64::from(service.duration_minutes))))
-        .take_while(|slot| slot.end <= span.end)
         .filter(|slot| openings.check(*slot).is_ok())
         .collect()
 }
@@ -65,12 +65,12 @@ pub(super) fn is_qualified(service: &Service, staff_id: StaffId) -> bool {
     service.qualified.as_ref().is_none_or(|qualified| qualified.contains(&staff_id))
 }
 
-/// Counts elapsed minutes rather than wall time, so that the hour that the autumn repeats has its own starts twice.
+/// From the last start that is not after the span's begin. Counts elapsed minutes rather than wall time, so that the hour that the autumn repeats has its own starts twice.
 fn grid(span: Slot, granularity_minutes: u32, zone: &TimeZone) -> impl Iterator<Item = Timestamp> {
     let step = i64::from(granularity_minutes.max(1)) * MINUTE_MS;
     local_days(span, zone).flat_map(move |(_, day)| {
         let skipped = (span.start.as_millis() - day.start.as_millis()).max(0);
-        let first = (skipped + step - 1) / step;
+        let first = skipped / step;
         let end = day.end.min(span.end);
         (first..).map(move |index| day.start.plus_millis(index * step)).take_while(move |start| *start < end)
     })

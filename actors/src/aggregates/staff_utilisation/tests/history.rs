@@ -75,6 +75,31 @@ fn old_days_become_months_and_old_months_years() {
     assert_eq!(years, [PeriodTotal { date: date(2027, 1, 1), booked_minutes: 15, working_minutes: 480 }]);
 }
 
+#[test]
+fn a_days_hours_count_once_however_many_bookings_it_has() {
+    let day = |booked_minutes| DayShare { date: date(2027, 3, 8), booked_minutes, working_minutes: 480 };
+    let booking = |number, hour, minutes| SlotReserved {
+        days: vec![day(minutes)],
+        ..reserved(number, slot(&format!("2027-03-08T{hour}:00:00+01:00"), minutes.into()))
+    };
+    let busy = on_calendar([booking(1, "09", 60), booking(2, "10", 30)]);
+    let total = |date| PeriodTotal { date, booked_minutes: 90, working_minutes: 480 };
+    assert_eq!(busy.state.days.days(date(2027, 3, 8), date(2027, 3, 9)), [total(date(2027, 3, 8))]);
+    let mut brought_in = booking(3, "11", 15);
+    brought_in.days[0].working_minutes = 500;
+    let late = something_else(busy, 500).and(now(), [StaffUtilisationEvent::Reserved(brought_in)]);
+    assert_eq!(late.state.days.months(), [PeriodTotal { booked_minutes: 105, ..total(date(2027, 3, 1)) }]);
+}
+
+#[test]
+fn a_long_reservation_that_was_brought_in_is_found_also_after_others_are_forgotten() {
+    let long = reserved(1, slot("2027-05-01T09:00:00+02:00", 40 * 24 * 60));
+    let inside = reserved(2, slot("2027-05-02T09:00:00+02:00", 60));
+    let later = something_else(on_calendar([long, inside]), 70);
+    let wanted = reserve(ANNA, 3, HAIRCUT, slot("2027-06-01T09:00:00+02:00", 60));
+    later.when(&wanted, &context(salon()), now()).then_refused(StaffRefusal::SlotTaken);
+}
+
 /// Eight bookings a day, of which two are never closed.
 #[test]
 fn ten_years_of_work_take_no_more_memory_than_two() {

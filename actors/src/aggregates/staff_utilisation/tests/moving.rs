@@ -73,6 +73,17 @@ fn a_move_asks_for_the_person_and_the_hours_but_not_what_was_settled_with_the_bo
 }
 
 #[test]
+fn a_booking_without_a_service_needs_no_buffers() {
+    let (from, between) = (slot(NINE, 60), slot("2027-03-08T14:00:00+01:00", 60));
+    let neighbours = ["2027-03-08T13:00:00+01:00", "2027-03-08T15:00:00+01:00"].map(|start| slot(start, 60));
+    let taken = on_calendar([reserved(1, from), reserved(2, neighbours[0]), reserved(3, neighbours[1])]);
+    let expected = SlotMoved { service_id: None, ..moved(1, from, between) };
+    taken
+        .when(&relocate(1, None, from, between), &context(salon()), now())
+        .then_events([StaffUtilisationEvent::Moved(expected)]);
+}
+
+#[test]
 fn a_move_to_where_the_booking_is_changes_nothing() {
     let (before, here) = (slot(NINE, 60), slot(TEN, 60));
     let again = relocate(1, Some(HAIRCUT), before, here);

@@ -1,0 +1,36 @@
+# One command per habit. `make help` lists them.
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: run test check bench bench-long help toolchain
+
+run: toolchain ## Build and start a server with demo salons on its own PostgreSQL; Ctrl-C stops everything
+	@scripts/install-postgres.sh
+	$(CARGO) build --release
+	FEATURE_SCALE=on $(TARGET_DIR)/release/codeccloud serve --demo
+
+test: toolchain ## Run all tests, against a real PostgreSQL and browser
+	@scripts/install-postgres.sh
+	@scripts/install-test-tools.sh
+	@scripts/run-tests.sh
+
+check: toolchain ## Formatting, lints, licences, duplicate dependencies and house rules; works offline
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --quiet --test tidy
+
+bench: toolchain ## Measure the ratios that benches/README.md explains
+	@scripts/install-postgres.sh
+	$(CARGO) bench
+
+bench-long: toolchain ## Also measure start-up with ten million events behind; takes a while
+	@scripts/install-postgres.sh
+	BENCH_LONG=1 $(CARGO) bench
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+toolchain:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }

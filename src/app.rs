@@ -1,0 +1,361 @@
+//! The composition root: settings → adapters → actors → server.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use codeccloud_actors::envelope::{Caller, Role};
+use codeccloud_actors::ids::{NodeId, TenantId, UserId};
+use codeccloud_actors::ports::{Clock, IdempotencyStore, Ids, StoreError, StreamStore};
+use codeccloud_actors::runtime::{
+    ProjectionPorts, ProjectionSettings, Projections, Runtime, RuntimePorts, RuntimeSettings,
+};
+use codeccloud_actors::time::{DAY_MS, Slot};
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use crate::auth::{TokenAuthenticator, TokenKeys};
+use crate::clock::{SystemClock, SystemIds};
+use crate::event_sourced::{CommandPorts, EventSourcedCommands, EventSourcedQueries, QueryPorts, Sessions};
+use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
+use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
+use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
+use crate::postgres::schema::{self, SchemaError};
+use crate::postgres::{
+    ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, PostgresFeed,
+    PostgresIdempotency, PostgresJournal, PostgresPastBookings, PostgresProjectionStore, PostgresReference,
+    PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
+};
+use crate::settings::Settings;
+use crate::telemetry::Prometheus;
+use crate::vault::{MasterKey, MasterKeys, Vault};
+use crate::{demo, postgres};
+
+/// How long a request waits for a database connection before it is told to come back.
+const POOL_WAIT: Duration = Duration::from_millis(500);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    #[error("the database can't be used: {0}")]
+    Database(String),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Settings(String),
+    #[error("can't listen on {address}: {reason}")]
+    Listen { address: SocketAddr, reason: std::io::Error },
+}
+
+/// A running server. It serves on the actix system that it was started on.
+pub struct App {
+    pub address: SocketAddr,
+    embedded: Option<EmbeddedPostgres>,
+    server: actix_web::dev::ServerHandle,
+    runtime: Runtime,
+    projections: Projections,
+    snapshots: Arc<PostgresSnapshots>,
+    queries: Arc<dyn Queries>,
+    reference: Arc<dyn Reference>,
+}
+
+/// The connections that adapters share, each pool with one role.
+struct Pools {
+    reader: ConnectionPool,
+    projector: ConnectionPool,
+    vault: ConnectionPool,
+    members: ConnectionPool,
+}
+
+impl App {
+    /// Brings the database up to date and starts everything on it. Call it within an actix system.
+    pub async fn start(settings: &Settings, with_demo: bool, metrics: Prometheus) -> Result<App, StartError> {
+        let embedded = match &settings.database.url {
+            Some(_) => None,
+            None => Some(EmbeddedPostgres::start(&settings.data.dir).await?),
+        };
+        let url = match (&settings.database.url, &embedded) {
+            (Some(url), _) => url.expose().clone(),
+            (None, Some(embedded)) => embedded.url(),
+            (None, None) => unreachable!("one of the two was just made"),
+        };
+        let started = App::start_on(&url, settings, with_demo, metrics).await;
+        match started {
+            Ok(app) => Ok(App { embedded, ..app }),
+            Err(error) => {
+                if let Some(embedded) = embedded {
+                    embedded.stop().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_on(
+        url: &str,
+        settings: &Settings,
+        with_demo: bool,
+        metrics: Prometheus,
+    ) -> Result<App, StartError> {
+        let database = open(url, settings)?;
+        prepare(&database, with_demo).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+        let node_id = NodeId(ids.uuid());
+        let pools = pools(&database, settings);
+        let reference = PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), clock.clone())
+            .await?;
+        let waker = FeedWaker::default();
+        waker.start(&database, Duration::from_millis(settings.feed.notify_coalesce_ms));
+        let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(pools.reader.clone()));
+        let streams: Arc<dyn StreamStore> = Arc::new(PostgresStreams::new(pools.reader.clone()));
+        let snapshots = Arc::new(PostgresSnapshots::start(&database, pools.projector.clone()));
+        let runtime = Runtime::start(
+            node_id,
+            runtime_settings(settings),
+            RuntimePorts {
+                journal: Arc::new(PostgresJournal::start(&database, &journal_settings(settings), &idempotency, &waker)),
+                streams: streams.clone(),
+                snapshots: snapshots.clone(),
+                idempotency: idempotency.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+        );
+        let projections = Projections::start(
+            ProjectionPorts {
+                feed: Arc::new(PostgresFeed::new(pools.reader.clone(), waker, feed_settings(settings))),
+                store: Arc::new(PostgresProjectionStore::new(pools.projector.clone())),
+                clock: clock.clone(),
+            },
+            &projection_settings(settings),
+            runtime.clone(),
+        )
+        .await?;
+        let vault = Arc::new(Vault::new(
+            master_keys(settings)?,
+            Arc::new(PostgresVault::new(pools.vault.clone())),
+            clock.clone(),
+        ));
+        let sessions = Arc::new(Sessions::default());
+        let commands = EventSourcedCommands::new(CommandPorts {
+            node_id,
+            runtime: runtime.clone(),
+            reference: reference.clone(),
+            vault: vault.clone(),
+            idempotency,
+            streams: streams.clone(),
+            summaries: projections.appointment_summaries.published().clone(),
+            sessions: sessions.clone(),
+            ids: ids.clone(),
+        });
+        let queries: Arc<dyn Queries> = Arc::new(EventSourcedQueries::new(QueryPorts {
+            projections: projections.clone(),
+            reference: reference.clone(),
+            streams,
+            past: Arc::new(PostgresPastBookings::new(pools.reader.clone())),
+            sessions,
+            clock: clock.clone(),
+            read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
+        }));
+        tokio::spawn(metrics.clone().upkeep());
+        tokio::spawn(upkeep::run(database, Duration::from_secs(u64::from(settings.idempotency.retention_hours) * 3_600)));
+        let rendering = move || metrics.render();
+        let door = Arc::new(Door {
+            commands: Arc::new(commands),
+            queries: queries.clone(),
+            reference: reference.clone(),
+            customers: vault,
+            authenticator: Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone())),
+            readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
+            rate_limiter: rate_limiter(settings, with_demo),
+            metrics: Arc::new(rendering),
+            clock,
+            ids,
+            limits: limits(settings),
+            cors_origins: settings.server.cors_allowed_origins.clone(),
+        });
+        let address = settings.server.listen;
+        let listen = |reason| StartError::Listen { address, reason };
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let server = http::serve(door, listener, |_| {}).map_err(listen)?;
+        let handle = server.handle();
+        actix::spawn(server);
+        Ok(App { address, embedded: None, server: handle, runtime, projections, snapshots, queries, reference })
+    }
+
+    /// The body of a booking that can be made now, for people who try the server for the first time.
+    pub async fn example_booking(&self, tenant_id: TenantId) -> Option<serde_json::Value> {
+        const WEEK_MS: i64 = 7 * DAY_MS;
+        let reference = self.reference.tenant(tenant_id)?;
+        let service = reference.services.values().min_by_key(|service| service.duration_minutes)?;
+        let now = SystemClock.now();
+        let caller = Caller { user_id: UserId(tenant_id.0), role: Role::Service };
+        let query = AvailabilityQuery {
+            service_id: service.id,
+            staff_id: None,
+            range: Slot::new(now, now.plus_millis(WEEK_MS))?,
+            granularity_minutes: 15,
+        };
+        let offers = self.queries.availability(Scope { tenant_id, caller }, query).await.ok()?;
+        let offer = offers.first()?;
+        Some(serde_json::json!({
+            "serviceId": service.id, "staffId": offer.staff_id,
+            "slotStart": offer.slot.start, "slotEnd": offer.slot.end, "price": service.price,
+            "customer": {
+                "id": SystemIds.uuid(), "email": "anna@example.ch", "firstName": "Anna", "lastName": "Muster"
+            }
+        }))
+    }
+
+    /// Refuses new work, finishes what runs, snapshots aggregates, saves projections, and stops the embedded database.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        self.runtime.passivate_all();
+        for saved in self.projections.save_all().await {
+            if let Err(error) = saved {
+                tracing::warn!(%error, "a projection was not saved; it catches up from its last checkpoint");
+            }
+        }
+        self.snapshots.flush(Duration::from_secs(2)).await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// The database that a URL names. Its connections live on the current runtime.
+pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
+    let timeout = Duration::from_millis(settings.database.connect_timeout_ms);
+    Database::new(url, timeout, Handle::current()).map_err(|error| StartError::Database(error.to_string()))
+}
+
+async fn prepare(database: &Database, with_demo: bool) -> Result<(), StartError> {
+    let unusable = |error: tokio_postgres::Error| StartError::Database(postgres::described(&error));
+    let mut owner = database.connect(DatabaseRole::Owner).await.map_err(unusable)?;
+    for applied in schema::apply(&mut owner).await? {
+        tracing::info!(number = applied.number, name = applied.name, "migration applied");
+    }
+    if with_demo {
+        let mut operator = database.connect(DatabaseRole::Operator).await.map_err(unusable)?;
+        for salon in demo::salons(&SystemIds) {
+            tenants::create(&mut operator, &salon).await.map_err(unusable)?;
+        }
+    }
+    Ok(())
+}
+
+fn pools(database: &Database, settings: &Settings) -> Pools {
+    let pool = |role, size| database.pool(role, size, POOL_WAIT);
+    Pools {
+        reader: pool(DatabaseRole::Reader, settings.database.pool_size),
+        projector: pool(DatabaseRole::Projector, 2),
+        vault: pool(DatabaseRole::Vault, 4),
+        members: pool(DatabaseRole::Authenticated, 4),
+    }
+}
+
+fn rate_limiter(settings: &Settings, with_demo: bool) -> Option<Arc<dyn RateLimiter>> {
+    let per_minute = settings.rate_limit.requests_per_minute;
+    if per_minute == 0 || with_demo {
+        return None;
+    }
+    Some(Arc::new(LocalRateLimiter::new(per_minute)))
+}
+
+fn token_keys(settings: &Settings) -> Result<TokenKeys, StartError> {
+    let secret = settings.auth.jwt_secret.as_ref().map(|secret| secret.expose().as_str());
+    let jwks = settings.auth.jwks.as_ref().map(serde_json::to_string).transpose();
+    let jwks = jwks.map_err(|error| StartError::Settings(error.to_string()))?;
+    TokenKeys::new(secret, jwks.as_deref()).map_err(|error| StartError::Settings(error.to_string()))
+}
+
+pub fn master_keys(settings: &Settings) -> Result<MasterKeys, StartError> {
+    let missing = || StartError::Settings("vault.master_key is missing".to_owned());
+    let current = settings.vault.master_key.as_ref().ok_or_else(missing)?;
+    let current = MasterKey::new(settings.vault.master_key_id.clone(), *current.expose());
+    let previous = settings.vault.previous_master_keys.iter().map(|key| MasterKey::new(key.id.clone(), *key.key.expose()));
+    MasterKeys::new(current, previous.collect()).map_err(|error| StartError::Settings(error.to_string()))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+fn or_cores(configured: usize) -> usize {
+    if configured == 0 { cores() } else { configured }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        request: Duration::from_millis(settings.server.request_timeout_ms),
+        shutdown: Duration::from_millis(settings.server.shutdown_timeout_ms),
+        workers: or_cores(settings.server.workers),
+    }
+}
+
+fn runtime_settings(settings: &Settings) -> RuntimeSettings {
+    let actors = &settings.actors;
+    RuntimeSettings {
+        arbiters: or_cores(actors.arbiters),
+        mailbox_capacity: actors.mailbox_capacity,
+        passivate_after: Duration::from_secs(actors.passivate_after_seconds),
+        active_max: actors.active_max,
+        snapshot_every: u32::try_from(actors.snapshot_every).unwrap_or(u32::MAX),
+        conflict_retries: actors.conflict_retries,
+        restart_backoff_min: Duration::from_millis(actors.restart_backoff_ms_min),
+        restart_backoff_max: Duration::from_millis(actors.restart_backoff_ms_max),
+    }
+}
+
+fn journal_settings(settings: &Settings) -> JournalSettings {
+    JournalSettings {
+        lanes: settings.journal.lanes,
+        queue_max: settings.journal.queue_max,
+        batch_max: settings.journal.batch_max,
+        reconnect_pause: Duration::from_millis(100),
+    }
+}
+
+fn feed_settings(settings: &Settings) -> FeedSettings {
+    FeedSettings {
+        poll: Duration::from_millis(settings.feed.poll_ms),
+        page_events: settings.feed.page_events,
+        horizon_warn: Duration::from_secs(settings.feed.horizon_warn_seconds),
+    }
+}
+
+fn projection_settings(settings: &Settings) -> ProjectionSettings {
+    ProjectionSettings {
+        save_every: Duration::from_secs(settings.projections.save_every_seconds),
+        save_every_events: settings.projections.save_every_events,
+    }
+}
+
+/// Ready is who can reach the database and has caught up with the events.
+struct Ready {
+    reader: ConnectionPool,
+    projections: Projections,
+}
+
+impl Readiness for Ready {
+    fn missing(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let mut missing = Vec::new();
+            let reachable = match self.reader.get().await {
+                Ok(client) => client.batch_execute("").await.is_ok(),
+                Err(_) => false,
+            };
+            if !reachable {
+                missing.push("database".to_owned());
+            }
+            let behind = self.projections.all().into_iter().map(|projection| projection.status());
+            missing.extend(behind.filter(|status| !status.live).map(|status| format!("projection {}", status.name)));
+            missing
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line.
+
+mod access;
+mod load;
+mod projections;
+mod schema;
+mod serve;
+mod tenant;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::load::LoadArgs;
+use crate::settings::{self, Settings, Sources};
+
+#[derive(Parser)]
+#[command(name = "codeccloud", version, about = "The booking backend of CodecCloud")]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What all commands take.
+#[derive(Args)]
+struct Common {
+    /// A TOML file with settings; see config/default.toml
+    #[arg(long, global = true, value_name = "FILE", env = "CODECCLOUD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the embedded database and generated secrets live
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Any other setting, such as journal.lanes=4; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(serve::ServeArgs),
+    /// Print a token for a tenant; makes its user a member where the role asks for it
+    Token(tenant::TokenArgs),
+    /// Create and list tenants
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// About the database
+    #[command(subcommand)]
+    Database(schema::DatabaseCommand),
+    /// The database's schema
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    /// The read models
+    #[command(subcommand)]
+    Projections(projections::ProjectionsCommand),
+    /// Book as fast, or as steadily, as asked, and check the outcome
+    Load(LoadArgs),
+}
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = match load_settings(&cli) {
+        Ok(settings) => settings,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("{fault}"));
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::run(settings, &args),
+        Command::Token(args) => access::block_on(tenant::token(settings, args)),
+        Command::Tenant(command) => access::block_on(tenant::run(settings, command)),
+        Command::Database(command) => access::block_on(schema::database(settings, command)),
+        Command::Schema(command) => access::block_on(schema::run(settings, command)),
+        Command::Projections(command) => access::block_on(projections::run(settings, command)),
+        Command::Load(args) => load::run(settings, args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("codeccloud: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whatever a command fails with, in a sentence for the person who typed it.
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn load_settings(cli: &Cli) -> Result<Settings, Vec<String>> {
+    let mut flags: Vec<(&str, String)> = Vec::new();
+    if let Some(data_dir) = &cli.common.data_dir {
+        flags.push(("data.dir", data_dir.display().to_string()));
+    }
+    if let Command::Serve(args) = &cli.command
+        && let Some(listen) = &args.listen
+    {
+        flags.push(("server.listen", listen.clone()));
+    }
+    for pair in &cli.common.set {
+        let (key, value) = pair.split_once('=').ok_or_else(|| vec![format!("--set {pair}: it takes KEY=VALUE")])?;
+        flags.push((key, value.to_owned()));
+    }
+    let lines = |faults: Vec<settings::Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let sources = Sources::of_process(cli.common.config.clone(), &flags).map_err(lines)?;
+    settings::load(sources).map_err(lines)
+}

@@ -1,0 +1,163 @@
+//! Booking through the door of a real server.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{Reply, Server, TestDir, key};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_booking_is_made_seen_moved_completed_and_earns_points() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let body = salon.booking(0, 0, 0);
+
+    let created = server.post(&salon, "/v1/bookings", &key(), &body).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    assert_eq!(created.replayed.as_deref(), Some("false"));
+    let booking = created.json()["booking"].clone();
+    assert_eq!((&booking["status"], &booking["customer"]["email"]), (&json!("scheduled"), &json!("anna@example.ch")));
+    let path = format!("/v1/bookings/{}", booking["id"].as_str().unwrap());
+
+    // The same user's read sees the write at once.
+    assert_eq!(server.get(&salon, &path).await.json()["id"], booking["id"]);
+    let taken = server.post(&salon, "/v1/bookings", &key(), &body).await;
+    assert_eq!(taken.status, 409, "{}", taken.text);
+    assert!(taken.json()["detail"].as_str().unwrap().contains("taken"));
+
+    let later = salon.booking(0, 0, 3);
+    let moving = json!({ "bookingId": booking["id"], "slotStart": later["slotStart"], "slotEnd": later["slotEnd"] });
+    let moved = server.post(&salon, &format!("{path}/reschedule"), &key(), &moving).await;
+    assert_eq!((moved.status, &moved.json()["booking"]["status"]), (200, &json!("rescheduled")), "{}", moved.text);
+    assert_eq!(moved.json()["booking"]["rescheduledFromId"], booking["id"]);
+    // Its old slot is free again.
+    assert_eq!(server.post(&salon, "/v1/bookings", &key(), &body).await.status, 201);
+
+    let staff = crate::support::Salon { token: crate::support::token(dir.path(), "salon-aare", "owner"), ..salon.clone() };
+    for (step, status) in [("check-in", "checked_in"), ("complete", "completed")] {
+        let answer = server.post(&staff, &format!("{path}/{step}"), &key(), &json!({ "bookingId": booking["id"] })).await;
+        assert_eq!((answer.status, &answer.json()["booking"]["status"]), (200, &json!(status)), "{}", answer.text);
+    }
+    let customer = booking["customer"]["id"].as_str().unwrap();
+    let points = server.get(&staff, &format!("/v1/loyalty/{customer}")).await.json();
+    let francs = salon.price["amount"].as_i64().unwrap() / 100;
+    assert_eq!(points["balance"], json!(francs), "{points}");
+    let cancelled = server.post(&staff, &format!("{path}/cancel"), &key(), &json!({ "bookingId": booking["id"] })).await;
+    assert_eq!(cancelled.status, 409, "{}", cancelled.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_requests_for_one_slot_one_books() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let body = salon.booking(1, 1, 2);
+    let replies = join_all((0..1_000).map(|_| {
+        let (server, salon, body) = (&server, &salon, &body);
+        async move { server.post(salon, "/v1/bookings", &key(), body).await.status }
+    }))
+    .await;
+    let count = |status: u16| replies.iter().filter(|reply| **reply == status).count();
+    assert_eq!((count(201), count(409)), (1, 999));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_a_hundred_times_books_once_also_after_a_crash() {
+    let dir = TestDir::new();
+    let mut server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let (body, key) = (salon.booking(2, 1, 4), key());
+    let replies: Vec<Reply> =
+        join_all((0..100).map(|_| server.post(&salon, "/v1/bookings", &key, &body))).await;
+    let bodies: HashSet<&str> = replies.iter().map(|reply| reply.text.as_str()).collect();
+    assert!(replies.iter().all(|reply| reply.status == 201), "{replies:?}");
+    assert_eq!(bodies.len(), 1);
+    let first = replies.iter().filter(|reply| reply.replayed.as_deref() == Some("false")).count();
+    assert_eq!(first, 1);
+
+    server.kill_9();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let replayed = server.post(&salon, "/v1/bookings", &key, &body).await;
+    assert_eq!((replayed.status, replayed.replayed.as_deref()), (201, Some("true")), "{}", replayed.text);
+    assert_eq!(replayed.text, replies[0].text);
+    let other = server.post(&salon, "/v1/bookings", &key, &salon.booking(2, 1, 6)).await;
+    assert_eq!(other.status, 409);
+    assert!(other.json()["type"].as_str().unwrap().ends_with("idempotency-conflict"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_on_one_database_never_book_a_slot_twice() {
+    let dir = TestDir::new();
+    let first = Server::start(dir.path());
+    first.ready().await;
+    let salon = first.salon(dir.path()).await;
+    let url = codeccloud::postgres::embedded::url_of(dir.path()).unwrap();
+    let second = Server::beside(&url, dir.path());
+    second.ready().await;
+    // Both aim at the same slots of the same people, in opposite order.
+    let slots: Vec<Value> = (0..48).map(|n| salon.booking(usize::try_from(n % 2).unwrap(), n / 12, n % 12)).collect();
+    let through = async |server: &Server, slots: Vec<Value>| {
+        join_all(slots.iter().map(|body| {
+            let (server, salon) = (server, &salon);
+            async move { server.post(salon, "/v1/bookings", &key(), body).await.status }
+        }))
+        .await
+    };
+    let reversed: Vec<Value> = slots.iter().rev().cloned().collect();
+    let (by_first, mut by_second) = futures_util::join!(through(&first, slots), through(&second, reversed));
+    by_second.reverse();
+    for (slot, statuses) in by_first.iter().zip(&by_second).enumerate() {
+        let statuses = [*statuses.0, *statuses.1];
+        assert!(statuses.iter().filter(|status| **status == 201).count() <= 1, "slot {slot}: {statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 201 | 409)), "slot {slot}: {statuses:?}");
+    }
+    let booked = by_first.iter().chain(&by_second).filter(|status| **status == 201).count();
+    assert_eq!(booked, 48, "each slot once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn personal_data_is_nowhere_but_in_the_vault_and_there_encrypted() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let mut body = salon.booking(0, 2, 1);
+    body["customer"]["email"] = json!("zyxmarked@example.ch");
+    body["customer"]["firstName"] = json!("Zyxfirst");
+    body["customer"]["lastName"] = json!("Zyxlast");
+    body["customer"]["phone"] = json!("+41790000zyx");
+    body["notes"] = json!("zyxnote about allergies");
+    let created = server.post(&salon, "/v1/bookings", &key(), &body).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    assert!(created.text.contains("Zyxfirst"));
+    let id = created.json()["booking"]["id"].as_str().unwrap().to_owned();
+    let cancelling = json!({ "bookingId": id, "reason": "zyxreason" });
+    let cancelled = server.post(&salon, &format!("/v1/bookings/{id}/cancel"), &key(), &cancelling).await;
+    assert_eq!(cancelled.json()["booking"]["cancellationReason"], "zyxreason", "{}", cancelled.text);
+    let metrics = server.client.get(format!("{}/metrics", server.url)).send().await.unwrap().text().await.unwrap();
+    assert!(!metrics.to_lowercase().contains("zyx"));
+    // The stop writes snapshots and checkpoints; then every stored byte is read, and every line of the logs.
+    assert!(server.stop().as_secs() < 10);
+    assert_eq!(files_with(dir.path(), b"zyx"), Vec::<String>::new());
+}
+
+fn files_with(directory: &std::path::Path, marker: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, marker));
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && bytes.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker))
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}

@@ -1,0 +1,138 @@
+//! The journal and the append function: what is committed together, who fails alone, and what the database refuses.
+
+use codeccloud::postgres::DatabaseRole;
+use codeccloud_actors::ports::AppendError;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::support::Database;
+use crate::support::appends::{append, events, journal, keyed, stream, submit_all};
+
+async fn versions(client: &Client, id: u128) -> Vec<i32> {
+    let sql = "SELECT version FROM event_store WHERE aggregate_id = $1 ORDER BY version";
+    let rows = client.query(sql, &[&uuid::Uuid::from_u128(id)]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn reader(database: &Database) -> Client {
+    database.database().connect(DatabaseRole::Reader).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_appends_of_one_stream_are_committed_in_order_and_without_gap() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    let appends = (0..300).map(|n| append(vec![events(stream(1, 10), n, 1)])).collect();
+    let results = submit_all(&journal, appends).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(versions(&reader(&database).await, 10).await, (1..=300).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_poisoned_append_among_256_fails_alone() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    let mut appends: Vec<_> = (0..256).map(|n| append(vec![events(stream(1, 1_000 + n), 0, 1)])).collect();
+    // PostgreSQL's text can't hold a zero byte, nor its jsonb the escape for one.
+    appends[100].metadata = r#"{"source":"\u0000"}"#.into();
+    let results = submit_all(&journal, appends).await;
+    let failed: Vec<usize> = (0..256).filter(|&n| results[n].is_err()).collect();
+    assert_eq!(failed, [100]);
+    assert!(matches!(results[100], Err(AppendError::Rejected(_))), "{:?}", results[100]);
+    let reader = reader(&database).await;
+    assert_eq!(versions(&reader, 1_100).await, [0_i32; 0]);
+    assert_eq!(versions(&reader, 1_101).await, [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_conflicting_append_among_256_fails_with_those_that_build_on_it() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    submit_all(&journal, vec![append(vec![events(stream(1, 7), 0, 2)])]).await;
+    let mut appends: Vec<_> = (0..256).map(|n| append(vec![events(stream(1, 1_000 + n), 0, 1)])).collect();
+    // Stands at 2, not at 1; with it goes what the same append does to another stream, and what follows on that one.
+    appends[100] = append(vec![events(stream(1, 7), 1, 1), events(stream(1, 8), 0, 1)]);
+    appends[200] = append(vec![events(stream(1, 8), 1, 1)]);
+    let results = submit_all(&journal, appends).await;
+    let failed: Vec<usize> = (0..256).filter(|&n| results[n].is_err()).collect();
+    assert_eq!(failed, [100, 200]);
+    assert!(failed.iter().all(|&n| results[n] == Err(AppendError::Conflict)));
+    let reader = reader(&database).await;
+    assert_eq!(versions(&reader, 7).await, [1, 2]);
+    assert_eq!(versions(&reader, 8).await, [0_i32; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_taken_replays_and_writes_nothing() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    let first = keyed(append(vec![events(stream(1, 1), 0, 1)]), "key-of-sixteen-and-more");
+    let second = keyed(append(vec![events(stream(1, 2), 0, 1)]), "key-of-sixteen-and-more");
+    let other = append(vec![events(stream(1, 3), 0, 1)]);
+    let command_id = first.command_id;
+    let results = submit_all(&journal, vec![first, second, other]).await;
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    let Err(AppendError::Duplicate(stored)) = &results[1] else { panic!("{:?}", results[1]) };
+    assert_eq!((stored.command_id, stored.status), (command_id, 201));
+    assert_eq!(versions(&reader(&database).await, 2).await, [0_i32; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_costs_no_append_its_truth() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'codeccloud' AND pid <> pg_backend_pid()";
+    database.superuser().await.execute(cut, &[]).await.unwrap();
+    let outcome = submit_all(&journal, vec![append(vec![events(stream(1, 1), 1, 1)])]).await.remove(0);
+    let there = versions(&reader(&database).await, 1).await;
+    match outcome {
+        Ok(_) => assert_eq!(there, [1, 2]),
+        Err(AppendError::Unknown(_)) => {}
+        Err(error) => assert_eq!(there, [1], "{error}"),
+    }
+    let expected = u32::try_from(there.len()).unwrap();
+    let next = submit_all(&journal, vec![append(vec![events(stream(1, 1), expected, 1)])]).await;
+    assert!(next[0].is_ok(), "{next:?}");
+}
+
+/// With a psql prompt and the journal's role.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_itself_refuses_what_is_no_append() {
+    let database = Database::create().await;
+    submit_all(&journal(&database), vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
+    let client = database.database().connect(DatabaseRole::Journal).await.unwrap();
+    let refused = async |sql: &str| {
+        let error = client.batch_execute(sql).await.expect_err(sql);
+        error.code().cloned().unwrap_or_else(|| panic!("{sql}: {error}"))
+    };
+    let tenant = stream(1, 1).tenant_id.0;
+    let call = |declared: uuid::Uuid, expected: i32, version: i32, event_version: i32| {
+        format!(
+            "SELECT app_private.append('{{{declared}}}', '{{{tenant}}}', '{{booking}}', '{{{id}}}', '{{{expected}}}', \
+             '{{{version}}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{1}}', array[gen_random_uuid()], '{{booking_confirmed}}', \
+             '{{{event_version}}}', '{{1}}', array['{{}}'::jsonb], array[now()], '{{1}}', array['{{}}'::jsonb], {rest})",
+            id = stream(1, 1).aggregate_id,
+            rest = ["'{}'"; 25].join(", "),
+        )
+    };
+    assert_eq!(refused(&call(tenant, 5, 6, 6)).await.code(), "CC001", "not the next version");
+    assert_eq!(refused(&call(tenant, 1, 2, 3)).await, SqlState::CHECK_VIOLATION, "a gap within the append");
+    assert_eq!(refused(&call(tenant, 1, 3, 2)).await, SqlState::CHECK_VIOLATION, "a head without its event");
+    let stranger = uuid::Uuid::from_u128(99);
+    assert_eq!(refused(&call(stranger, 1, 2, 2)).await, SqlState::INSUFFICIENT_PRIVILEGE, "an undeclared tenant");
+    client.batch_execute(&call(tenant, 1, 2, 2)).await.expect("the same call, as it should be");
+    for statement in [
+        "INSERT INTO event_store SELECT * FROM event_store",
+        "UPDATE event_store SET event_type = 'x'",
+        "DELETE FROM event_store",
+        "TRUNCATE event_store",
+    ] {
+        assert_eq!(refused(statement).await, SqlState::INSUFFICIENT_PRIVILEGE, "{statement}");
+        // Not for want of a right only: nobody changes an event, not even a superuser in passing.
+        if !statement.starts_with("INSERT") {
+            let error = database.superuser().await.batch_execute(statement).await.expect_err(statement);
+            assert_eq!(error.code(), Some(&SqlState::RESTRICT_VIOLATION), "{statement}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! All tests that need a real PostgreSQL or a real server: one binary, a module per capability.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
+mod booking;
+mod crash;
+mod embedded;
+mod feed;
+mod journal;
+mod schema;
+mod support;

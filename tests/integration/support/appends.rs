@@ -1,0 +1,86 @@
+//! Appends made by hand, for tests of the journal and the feed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codeccloud::clock::SystemIds;
+use codeccloud::postgres::{DatabaseRole, FeedWaker, JournalSettings, PostgresIdempotency, PostgresJournal};
+use codeccloud_actors::event::EventBody;
+use codeccloud_actors::ids::{AggregateType, CommandId, EventId, StreamId, TenantId, Version};
+use codeccloud_actors::ports::{
+    Append, AppendError, Committed, IdempotencyRecord, IdempotencyStore, Ids, Journal, NewEvent, StreamAppend,
+};
+use codeccloud_actors::sagas::booking::{BookingConfirmed, BookingEvent};
+use codeccloud_actors::time::Timestamp;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::Database;
+
+pub fn stream(tenant: u128, id: u128) -> StreamId {
+    StreamId {
+        tenant_id: TenantId(Uuid::from_u128(tenant)),
+        aggregate_type: AggregateType::Booking,
+        aggregate_id: Uuid::from_u128(id),
+    }
+}
+
+pub fn events(stream: StreamId, expected: u32, count: usize) -> StreamAppend {
+    let event = BookingEvent::Confirmed(BookingConfirmed {});
+    let events = (0..count).map(|_| NewEvent {
+        event_id: EventId(SystemIds.uuid()),
+        event_type: event.event_type(),
+        schema_version: event.schema_version(),
+        payload: event.payload(),
+        occurred_at: Timestamp::from_millis(1_900_000_000_000),
+    });
+    StreamAppend { stream, expected: Version(expected), events: events.collect() }
+}
+
+pub fn append(streams: Vec<StreamAppend>) -> Append {
+    Append {
+        tenant_id: streams[0].stream.tenant_id,
+        command_id: CommandId(SystemIds.uuid()),
+        metadata: r#"{"origin":"actor"}"#.into(),
+        streams,
+        idempotency: None,
+        sagas: Vec::new(),
+        sealed: Vec::new(),
+    }
+}
+
+pub fn keyed(mut append: Append, key: &str) -> Append {
+    append.idempotency = Some(IdempotencyRecord {
+        key: key.to_owned(),
+        request_hash: [7; 32],
+        status: 201,
+        answer: "{}".into(),
+        sealed_for: None,
+    });
+    append
+}
+
+pub fn journal(database: &Database) -> PostgresJournal {
+    let idempotency: Arc<dyn IdempotencyStore> =
+        Arc::new(PostgresIdempotency::new(database.pool(DatabaseRole::Reader)));
+    let settings =
+        JournalSettings { lanes: 2, queue_max: 8_192, batch_max: 512, reconnect_pause: Duration::from_millis(20) };
+    PostgresJournal::start(&database.database(), &settings, &idempotency, &FeedWaker::default())
+}
+
+/// Queues all of them at once, so that they meet in a batch, and returns what became of each.
+pub async fn submit_all(journal: &PostgresJournal, appends: Vec<Append>) -> Vec<Result<Committed, AppendError>> {
+    let waiting: Vec<oneshot::Receiver<_>> = appends
+        .into_iter()
+        .map(|append| {
+            let (sender, receiver) = oneshot::channel();
+            journal.submit(append, Box::new(move |result| drop(sender.send(result))));
+            receiver
+        })
+        .collect();
+    let mut results = Vec::new();
+    for receiver in waiting {
+        results.push(receiver.await.unwrap());
+    }
+    results
+}

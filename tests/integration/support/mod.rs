@@ -1,0 +1,82 @@
+//! A database of its own for each test, and servers to talk to.
+
+pub mod appends;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use codeccloud::clock::SystemIds;
+use codeccloud::postgres::embedded::EmbeddedPostgres;
+use codeccloud::postgres::{ConnectionPool, DatabaseRole, schema};
+use codeccloud_actors::ports::Ids;
+use tokio_postgres::{Client, NoTls};
+
+pub use server::{Reply, Salon, Server, key, token};
+
+/// A directory under the system's temporary one that goes with its test.
+pub struct TestDir(PathBuf);
+
+impl TestDir {
+    pub fn new() -> TestDir {
+        TestDir(std::env::temp_dir().join(format!("cc-{}", SystemIds.uuid().simple())))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TestDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A real PostgreSQL with the schema applied. It ends with the test's runtime.
+pub struct Database {
+    postgres: EmbeddedPostgres,
+    _dir: TestDir,
+}
+
+impl Database {
+    pub async fn create() -> Database {
+        let dir = TestDir::new();
+        // A crash of the machine is nothing that these tests are about.
+        let postgres = EmbeddedPostgres::start_with(dir.path(), &[("fsync", "off")]).await.unwrap();
+        let database = Database { postgres, _dir: dir };
+        schema::apply(&mut database.owner().await).await.unwrap();
+        database
+    }
+
+    pub async fn owner(&self) -> Client {
+        connect(&self.postgres.url()).await
+    }
+
+    pub async fn superuser(&self) -> Client {
+        connect(&self.postgres.superuser_url()).await
+    }
+
+    pub fn superuser_url(&self) -> String {
+        self.postgres.superuser_url()
+    }
+
+    pub fn database(&self) -> codeccloud::postgres::Database {
+        database_of(&self.postgres.url())
+    }
+
+    pub fn pool(&self, role: DatabaseRole) -> ConnectionPool {
+        self.database().pool(role, 8, Duration::from_secs(5))
+    }
+}
+
+pub fn database_of(url: &str) -> codeccloud::postgres::Database {
+    let io = tokio::runtime::Handle::current();
+    codeccloud::postgres::Database::new(url, Duration::from_secs(5), io).unwrap()
+}
+
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
