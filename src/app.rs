@@ -295,6 +295,7 @@ fn limits(settings: &Settings) -> Limits {
         request: Duration::from_millis(settings.server.request_timeout_ms),
         shutdown: Duration::from_millis(settings.server.shutdown_timeout_ms),
         workers: or_cores(settings.server.workers),
+        body_bytes: settings.server.body_limit_bytes,
     }
 }
 

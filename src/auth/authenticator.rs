@@ -23,7 +23,7 @@ impl Authenticator for TokenAuthenticator {
             Ok(claims) => Ok(Identity { tenant_id: claims.tenant_id, user_id: claims.user_id, role: claims.role }),
             Err(reason) => {
                 tracing::debug!(%reason, "a token was refused");
-                Err(InvalidToken("the token is not valid"))
+                Err(InvalidToken)
             }
         }
     }
