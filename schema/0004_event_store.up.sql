@@ -173,15 +173,15 @@ grant select on tenant_stages to codeccloud_reader;
 grant select, insert, update on tenant_stages to codeccloud_operator;
 
 -- Events are facts: nobody changes one, whatever rights a role is given later.
-create function app_private.refuse_change() returns trigger language plpgsql as $$
+create function app_private.refuse_event_change() returns trigger language plpgsql as $$
 begin
     raise exception 'events are never changed or deleted' using errcode = 'restrict_violation';
 end
 $$;
 create trigger immutable before update or delete on event_store
-    for each row execute function app_private.refuse_change();
+    for each row execute function app_private.refuse_event_change();
 create trigger immutable_truncate before truncate on event_store
-    for each statement execute function app_private.refuse_change();
+    for each statement execute function app_private.refuse_event_change();
 
 -- Partitions -------------------------------------------------------------------------------------------------------
 -- Made ahead, standalone, and then attached: that takes no lock which a command would wait for.
@@ -201,7 +201,7 @@ begin
     );
     perform app_private.protect_event_table(('public.' || quote_ident(target))::regclass);
     execute format(
-        'create trigger immutable_truncate before truncate on public.%I for each statement execute function app_private.refuse_change()',
+        'create trigger immutable_truncate before truncate on public.%I for each statement execute function app_private.refuse_event_change()',
         target
     );
     execute format('grant insert on public.%I to codeccloud_store', target);

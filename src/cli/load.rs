@@ -21,6 +21,11 @@ pub(super) fn run(settings: Settings, args: LoadArgs) -> Outcome {
             }
         };
         let report = load::run(&args, access).await?;
+        if args.json {
+            println!("{}", report.to_json());
+        } else {
+            println!("{report}");
+        }
         Ok(ExitCode::from(load::exit_code(&report)))
     })
 }
