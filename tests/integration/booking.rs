@@ -36,7 +36,7 @@ async fn a_booking_is_made_seen_moved_completed_and_earns_points() {
     // Its old slot is free again.
     assert_eq!(server.post(&salon, "/v1/bookings", &key(), &body).await.status, 201);
 
-    let staff = crate::support::Salon { token: crate::support::token(dir.path(), "salon-aare", "owner"), ..salon.clone() };
+    let staff = server.member_of(&salon, dir.path(), "owner").await;
     for (step, status) in [("check-in", "checked_in"), ("complete", "completed")] {
         let answer = server.post(&staff, &format!("{path}/{step}"), &key(), &json!({ "bookingId": booking["id"] })).await;
         assert_eq!((answer.status, &answer.json()["booking"]["status"]), (200, &json!(status)), "{}", answer.text);

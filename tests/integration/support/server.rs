@@ -149,6 +149,17 @@ impl Server {
         salon
     }
 
+    /// The salon with the token of a new member, once the server knows that one: within a second.
+    pub async fn member_of(&self, salon: &Salon, data_dir: &Path, role: &str) -> Salon {
+        let member = Salon { token: token(data_dir, &salon.tenant_id, role), ..salon.clone() };
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.get(&member, "/v1/bookings").await.status == 403 {
+            assert!(Instant::now() < deadline, "the server does not learn of its new member");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        member
+    }
+
     pub async fn get(&self, salon: &Salon, path: &str) -> Reply {
         self.send(Method::GET, salon, path, None, None).await.unwrap()
     }
@@ -219,7 +230,7 @@ pub fn key() -> String {
     format!("test-{}", SystemIds.uuid())
 }
 
-pub fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
+fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
     output(data_dir, &["token", "--tenant", tenant, "--role", role]).trim().to_owned()
 }
 
