@@ -51,11 +51,8 @@ impl Server {
     }
 
     fn of(mut command: Command) -> Server {
-        let mut child = command
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines
             .by_ref()
@@ -144,7 +141,8 @@ impl Server {
         salon.duration_minutes = service["durationMinutes"].as_i64().unwrap();
         salon.price = service["price"].clone();
         let staff = self.get(&salon, "/v1/staff").await.json();
-        salon.staff_ids = staff.as_array().unwrap().iter().map(|member| member["id"].as_str().unwrap().to_owned()).collect();
+        salon.staff_ids =
+            staff.as_array().unwrap().iter().map(|member| member["id"].as_str().unwrap().to_owned()).collect();
         salon.staff_ids.sort();
         salon
     }
