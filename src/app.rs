@@ -233,7 +233,7 @@ pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
 }
 
 async fn prepare(database: &Database, with_demo: bool) -> Result<(), StartError> {
-    let unusable = |error: tokio_postgres::Error| StartError::Database(postgres::described(&error));
+    let unusable = |error: postgres::DatabaseError| StartError::Database(postgres::described(&error));
     let mut owner = database.connect(DatabaseRole::Owner).await.map_err(unusable)?;
     for applied in schema::apply(&mut owner).await? {
         tracing::info!(number = applied.number, name = applied.name, "migration applied");

@@ -76,7 +76,7 @@ impl FromStr for Timestamp {
         // jiff also accepts annotations such as `[Europe/Zurich]`; an offset is what counts, and it is required.
         let instant: jiff::Timestamp = text.parse().map_err(|_| TimestampError::Malformed)?;
         let millis = instant.as_millisecond();
-        if millis < Self::MIN.0 || millis > Self::MAX.0 {
+        if !(Self::MIN.0..=Self::MAX.0).contains(&millis) {
             return Err(TimestampError::OutOfRange);
         }
         Ok(Timestamp(millis))

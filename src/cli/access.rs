@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::future::Future;
 
-use tokio_postgres::Client;
 
 use super::Outcome;
 use crate::app;
 use crate::postgres::embedded::Access;
-use crate::postgres::{Database, DatabaseRole};
+use crate::postgres::{Client, Database, DatabaseRole};
 use crate::settings::Settings;
 
 /// A database for the length of one command.

@@ -4,14 +4,13 @@ use clap::{Args, Subcommand};
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{TenantId, UserId};
 use codeccloud_actors::ports::{Clock, Ids};
-use tokio_postgres::Client;
 
 use super::Outcome;
 use super::access::Opened;
 use crate::auth::{Grant, mint};
 use crate::clock::{SystemClock, SystemIds};
 use crate::demo;
-use crate::postgres::DatabaseRole;
+use crate::postgres::{Client, DatabaseRole};
 use crate::postgres::tenants::{self, NewTenant, TenantRow};
 use crate::settings::Settings;
 

@@ -24,10 +24,10 @@ impl Bookings {
         if let Some(summary) = self.summaries.view().fold.model.booking(tenant_id, id) {
             return Ok(Some(view(id, summary)));
         }
-        Ok(self.from_stream(tenant_id, id).await?.map(|(details, version)| view_of(id, &details, version)))
+        Ok(self.folded(tenant_id, id).await?.map(|(details, version)| view_of(id, &details, version)))
     }
 
-    async fn from_stream(
+    async fn folded(
         &self,
         tenant_id: TenantId,
         id: BookingId,

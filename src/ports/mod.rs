@@ -19,6 +19,6 @@ pub use queries::{
 };
 pub use readiness::Readiness;
 pub use reference::{
-    HoursException, NewMember, NewService, NewStaff, NewTimeOff, Reference, ReferenceError, ServiceChange, StaffChange,
-    TimeOffEntry, WorkingHours,
+    HoursException, Invited, NewMember, NewService, NewStaff, NewTimeOff, Reference, ReferenceError, ServiceChange,
+    StaffChange, TimeOffEntry, WorkingHours,
 };

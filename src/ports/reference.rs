@@ -91,7 +91,7 @@ pub trait Reference: Send + Sync + 'static {
         caller: Caller,
         new: NewMember,
         idempotency: Option<IdempotencyKey>,
-    ) -> BoxFuture<'_, Result<(UserId, Option<StaffId>, bool), ReferenceError>>;
+    ) -> BoxFuture<'_, Result<Invited, ReferenceError>>;
 }
 
 #[derive(Debug, Clone)]
@@ -156,6 +156,9 @@ pub struct TimeOffEntry {
     pub id: Uuid,
     pub slot: Slot,
 }
+
+/// The member, the profile of one who serves customers, and whether the answer is that of an earlier request.
+pub type Invited = (UserId, Option<StaffId>, bool);
 
 /// The e-mail address of an invitation is not kept: sending it is the outbox's, in a later capability.
 #[derive(Debug, Clone)]

@@ -30,5 +30,8 @@ pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
 pub use vault::PostgresVault;
 
+/// The driver's own types, for callers that hold a connection for the length of a command.
+pub use tokio_postgres::{Client, Error as DatabaseError};
+
 use database::away;
 pub(crate) use database::described;

@@ -371,7 +371,7 @@ impl Reference for House {
         _: Caller,
         new: NewMember,
         _: Option<IdempotencyKey>,
-    ) -> BoxFuture<'_, Result<(UserId, Option<StaffId>, bool), ReferenceError>> {
+    ) -> BoxFuture<'_, Result<Invited, ReferenceError>> {
         self.changed(format!("{new:?}"), (new.user_id, Some(ANNA), self.replays))
     }
 }
