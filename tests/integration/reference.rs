@@ -103,6 +103,8 @@ async fn refuses_who_is_unknown_and_what_is_wrong() {
     let (_database, node) = salon().await;
     let refused = node.create_service(TENANT, STRANGER, cut(), None).await;
     assert_eq!(refused, Err(ReferenceError::Forbidden));
+    let refused = node.set_working_hours(TENANT, STRANGER, NOBODY, None).await;
+    assert_eq!(refused, Err(ReferenceError::Forbidden), "not told what is there");
     let refused = node.set_working_hours(TENANT, OWNER, NOBODY, None).await;
     assert_eq!(refused, Err(ReferenceError::NotFound("staff member")));
     let unknown = ServiceId(NOBODY.0);
