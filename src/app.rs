@@ -94,20 +94,15 @@ impl App {
         }
     }
 
-    async fn start_on(
-        url: &str,
-        settings: &Settings,
-        with_demo: bool,
-        metrics: Prometheus,
-    ) -> Result<App, StartError> {
+    async fn start_on(url: &str, settings: &Settings, with_demo: bool, metrics: Prometheus) -> Result<App, StartError> {
         let database = open(url, settings)?;
         prepare(&database, with_demo).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let node_id = NodeId(ids.uuid());
         let pools = pools(&database, settings);
-        let reference = PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), ids.clone())
-            .await?;
+        let reference =
+            PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), ids.clone()).await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.notify_coalesce_ms));
         let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(pools.reader.clone()));
@@ -162,7 +157,10 @@ impl App {
             read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
         }));
         tokio::spawn(metrics.clone().upkeep());
-        tokio::spawn(upkeep::run(database, Duration::from_secs(u64::from(settings.idempotency.retention_hours) * 3_600)));
+        tokio::spawn(upkeep::run(
+            database,
+            Duration::from_secs(u64::from(settings.idempotency.retention_hours) * 3_600),
+        ));
         let rendering = move || metrics.render();
         let door = Arc::new(Door {
             commands: Arc::new(commands),
@@ -278,7 +276,8 @@ pub fn master_keys(settings: &Settings) -> Result<MasterKeys, StartError> {
     let missing = || StartError::Settings("vault.master_key is missing".to_owned());
     let current = settings.vault.master_key.as_ref().ok_or_else(missing)?;
     let current = MasterKey::new(settings.vault.master_key_id.clone(), *current.expose());
-    let previous = settings.vault.previous_master_keys.iter().map(|key| MasterKey::new(key.id.clone(), *key.key.expose()));
+    let previous =
+        settings.vault.previous_master_keys.iter().map(|key| MasterKey::new(key.id.clone(), *key.key.expose()));
     MasterKeys::new(current, previous.collect()).map_err(|error| StartError::Settings(error.to_string()))
 }
 

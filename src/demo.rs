@@ -62,16 +62,15 @@ fn salon(
     services: &[(&str, i32, i32, i32)],
     staff: &[(&str, &str)],
 ) -> NewTenant {
-    let service = |&(name, duration_minutes, price_cents, buffer_after_minutes): &(&str, i32, i32, i32)| {
-        NewTenantService {
+    let service =
+        |&(name, duration_minutes, price_cents, buffer_after_minutes): &(&str, i32, i32, i32)| NewTenantService {
             id: ids.uuid(),
             name: name.to_owned(),
             duration_minutes,
             price_cents,
             currency: Currency::Chf,
             buffer_after_minutes,
-        }
-    };
+        };
     let member = |&(name, color): &(&str, &str)| NewTenantStaff {
         id: StaffId(ids.uuid()),
         display_name: name.to_owned(),

@@ -25,7 +25,12 @@ pub struct Answer {
 /// How a command was decided by the aggregate that it was sent to.
 #[derive(Debug)]
 pub enum Verdict<'a> {
-    Accepted { state: StateView<'a>, version: Version, event_id: EventId, events: &'a [Event] },
+    Accepted {
+        state: StateView<'a>,
+        version: Version,
+        event_id: EventId,
+        events: &'a [Event],
+    },
     /// By that aggregate, or by one that it asked.
     Refused(&'a Refusal),
 }

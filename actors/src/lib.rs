@@ -3,8 +3,8 @@
 //! No SQL, no HTTP, no environment and no wall clock: all of that comes in through [`ports`].
 
 pub mod aggregate;
-pub mod answer;
 pub mod aggregates;
+pub mod answer;
 pub mod command;
 pub mod envelope;
 pub mod event;

@@ -73,7 +73,8 @@ async fn greet(settings: &Settings, app: &App) -> Result<(), Box<dyn std::error:
     let opened = super::access::Opened::new(settings).await?;
     let operator = opened.client(DatabaseRole::Operator).await?;
     let salon = tenants::find(&operator, demo::SALON).await?.ok_or("the demo salon is missing")?;
-    let token = mint_for(settings, &operator, &salon, codeccloud_actors::envelope::Role::Owner, None, &SystemIds).await?;
+    let token =
+        mint_for(settings, &operator, &salon, codeccloud_actors::envelope::Role::Owner, None, &SystemIds).await?;
     let booking = app.example_booking(salon.id).await.ok_or("the demo salon has no free slot")?;
     println!(
         "\nCodecCloud is running.\n\n  \

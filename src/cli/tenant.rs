@@ -11,8 +11,8 @@ use super::access::Opened;
 use crate::auth::{Grant, mint};
 use crate::clock::{SystemClock, SystemIds};
 use crate::demo;
-use crate::postgres::tenants::{self, NewTenant, TenantRow};
 use crate::postgres::DatabaseRole;
+use crate::postgres::tenants::{self, NewTenant, TenantRow};
 use crate::settings::Settings;
 
 /// Long enough for a day's work, short enough to be forgotten in a shell history.
@@ -92,8 +92,7 @@ pub(super) async fn run(settings: Settings, command: TenantCommand) -> Outcome {
         TenantCommand::Create { slug, name, locale, time_zone } => {
             jiff::tz::TimeZone::get(&time_zone).map_err(|_| format!("there is no time zone {time_zone}"))?;
             let id = TenantId(SystemIds.uuid());
-            let tenant =
-                NewTenant { id, slug, name, locale, time_zone, services: Vec::new(), staff: Vec::new() };
+            let tenant = NewTenant { id, slug, name, locale, time_zone, services: Vec::new(), staff: Vec::new() };
             if tenants::create(&mut operator, &tenant).await? {
                 println!("{id}");
                 ExitCode::SUCCESS

@@ -47,11 +47,7 @@ impl EventSourcedQueries {
     }
 
     /// The newest model that has the user's last write in it, or the newest there is when that takes too long.
-    async fn fresh<P: Projection>(
-        &self,
-        scope: Scope,
-        published: &Published<P>,
-    ) -> Result<Arc<View<P>>, QueryError> {
+    async fn fresh<P: Projection>(&self, scope: Scope, published: &Published<P>) -> Result<Arc<View<P>>, QueryError> {
         if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, &scope.caller) {
             let deadline = Instant::now() + self.ports.read_your_writes;
             if !published.wait_past(transaction_id, deadline).await {
@@ -108,9 +104,7 @@ impl EventSourcedQueries {
         self.fresh(scope, self.ports.projections.appointment_summaries.published()).await?;
         let found = self.bookings.find(scope.tenant_id, id).await;
         let booking = found.map_err(|away| QueryError::Unavailable(away.to_string()))?;
-        booking
-            .filter(|booking| visible(scope, booking.customer_id))
-            .ok_or(QueryError::NotFound("booking"))
+        booking.filter(|booking| visible(scope, booking.customer_id)).ok_or(QueryError::NotFound("booking"))
     }
 
     async fn many(&self, scope: Scope, filter: BookingFilter) -> Result<Page<BookingView>, QueryError> {

@@ -40,7 +40,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, Data, PathConfig, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use codeccloud_actors::ports::{Clock, Ids};
 
@@ -49,7 +49,6 @@ pub use route::{Access, Route};
 pub use routes::ROUTES;
 
 use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Reference};
-use problem::Problem;
 
 /// Browsers may ask again after this long whether they may ask.
 const PREFLIGHT_SECONDS: usize = 3_600;
@@ -127,9 +126,7 @@ fn app(
 fn resources(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
     let door = door.clone();
     move |config| {
-        // A path that can't be an id names nothing that there is.
-        let path_config = PathConfig::default().error_handler(|_, _| Problem::not_found("the resource").into());
-        config.app_data(Data::from(door.clone())).app_data(path_config);
+        config.app_data(Data::from(door.clone()));
         let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
         paths.dedup();
         for path in paths {

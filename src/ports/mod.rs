@@ -9,11 +9,13 @@ mod readiness;
 mod reference;
 
 pub use authenticator::{Authenticator, Identity, InvalidToken};
-pub use commands::{Answered, CommandError, CommandRequest, Commands, IdempotencyKey, Personal, Render, Rendering, RequestMeta};
+pub use commands::{
+    Answered, CommandError, CommandRequest, Commands, IdempotencyKey, Personal, Render, Rendering, RequestMeta,
+};
 pub use customers::{Customers, CustomersError};
 pub use queries::{
-    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError, Scope,
-    SlotOffer, UtilisationDay,
+    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
+    Scope, SlotOffer, UtilisationDay,
 };
 pub use readiness::Readiness;
 pub use reference::{

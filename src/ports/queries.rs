@@ -11,7 +11,8 @@ use jiff::civil::Date;
 /// A `customer` sees the own bookings and points only; what is another's is as if it weren't there.
 pub trait Queries: Send + Sync + 'static {
     /// In order of time, then of staff. `NotFound` for a service or a staff member that isn't there.
-    fn availability(&self, scope: Scope, query: AvailabilityQuery) -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>>;
+    fn availability(&self, scope: Scope, query: AvailabilityQuery)
+    -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>>;
 
     fn booking(&self, scope: Scope, id: BookingId) -> BoxFuture<'_, Result<BookingView, QueryError>>;
 

@@ -32,7 +32,8 @@ impl PostgresProjectionStore {
             .start()
             .await
             .map_err(away)?;
-        let sql = "SELECT cursor, events_applied FROM event_projection_offsets WHERE tenant_id = $1 AND projection = $2";
+        let sql =
+            "SELECT cursor, events_applied FROM event_projection_offsets WHERE tenant_id = $1 AND projection = $2";
         let rows = transaction
             .query_typed(sql, &[(&ALL_TENANTS, Type::UUID), (&projection, Type::TEXT)])
             .await
@@ -70,12 +71,8 @@ impl PostgresProjectionStore {
         let sql = "INSERT INTO projection_snapshots (projection, chunk, format, state) VALUES ($1, $2, $3, $4)";
         let format = i16::try_from(saved.format).map_err(away)?;
         for (number, chunk) in (0_i32..).zip(saved.state.chunks(CHUNK_BYTES)) {
-            let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
-                (&projection, Type::TEXT),
-                (&number, Type::INT4),
-                (&format, Type::INT2),
-                (&chunk, Type::BYTEA),
-            ];
+            let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
+                [(&projection, Type::TEXT), (&number, Type::INT4), (&format, Type::INT2), (&chunk, Type::BYTEA)];
             transaction.query_typed(sql, &params).await.map_err(away)?;
         }
         transaction.commit().await.map_err(away)
@@ -93,12 +90,8 @@ impl PostgresProjectionStore {
                    VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, projection) DO UPDATE SET \
                    stopped_position = excluded.stopped_position, stopped_reason = excluded.stopped_reason, \
                    updated_at = now()";
-        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
-            (&tenant_id.0, Type::UUID),
-            (&projection, Type::TEXT),
-            (&position.0, Type::INT8),
-            (&reason, Type::TEXT),
-        ];
+        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
+            [(&tenant_id.0, Type::UUID), (&projection, Type::TEXT), (&position.0, Type::INT8), (&reason, Type::TEXT)];
         client.query_typed(sql, &params).await.map(|_| ()).map_err(away)
     }
 }

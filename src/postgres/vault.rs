@@ -5,8 +5,8 @@ use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
 use codeccloud_actors::ports::{SealedCustomer, SealedNote};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join4};
-use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::ConnectionPool;

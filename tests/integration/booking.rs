@@ -36,16 +36,18 @@ async fn a_booking_is_made_seen_moved_completed_and_earns_points() {
     // Its old slot is free again.
     assert_eq!(server.post(&salon, "/v1/bookings", &key(), &body).await.status, 201);
 
-    let staff = crate::support::Salon { token: crate::support::token(dir.path(), "salon-aare", "owner"), ..salon.clone() };
+    let staff = server.member_of(&salon, dir.path(), "owner").await;
     for (step, status) in [("check-in", "checked_in"), ("complete", "completed")] {
-        let answer = server.post(&staff, &format!("{path}/{step}"), &key(), &json!({ "bookingId": booking["id"] })).await;
+        let answer =
+            server.post(&staff, &format!("{path}/{step}"), &key(), &json!({ "bookingId": booking["id"] })).await;
         assert_eq!((answer.status, &answer.json()["booking"]["status"]), (200, &json!(status)), "{}", answer.text);
     }
     let customer = booking["customer"]["id"].as_str().unwrap();
     let points = server.get(&staff, &format!("/v1/loyalty/{customer}")).await.json();
     let francs = salon.price["amount"].as_i64().unwrap() / 100;
     assert_eq!(points["balance"], json!(francs), "{points}");
-    let cancelled = server.post(&staff, &format!("{path}/cancel"), &key(), &json!({ "bookingId": booking["id"] })).await;
+    let cancelled =
+        server.post(&staff, &format!("{path}/cancel"), &key(), &json!({ "bookingId": booking["id"] })).await;
     assert_eq!(cancelled.status, 409, "{}", cancelled.text);
 }
 
@@ -72,8 +74,7 @@ async fn one_key_a_hundred_times_books_once_also_after_a_crash() {
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let (body, key) = (salon.booking(2, 1, 4), key());
-    let replies: Vec<Reply> =
-        join_all((0..100).map(|_| server.post(&salon, "/v1/bookings", &key, &body))).await;
+    let replies: Vec<Reply> = join_all((0..100).map(|_| server.post(&salon, "/v1/bookings", &key, &body))).await;
     let bodies: HashSet<&str> = replies.iter().map(|reply| reply.text.as_str()).collect();
     assert!(replies.iter().all(|reply| reply.status == 201), "{replies:?}");
     assert_eq!(bodies.len(), 1);

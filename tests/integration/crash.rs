@@ -146,12 +146,16 @@ async fn the_database_may_be_killed_and_comes_back_by_itself() {
     assert_eq!(first.status, 201);
     let path = format!("/v1/bookings/{}", booking_id(&first.text));
     assert_eq!(server.get(&salon, &path).await.status, 200);
+    while listed(&server, &salon).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     let pid_file = std::fs::read_to_string(dir.path().join("postgres/cluster/postmaster.pid")).unwrap();
     let pid = nix::unistd::Pid::from_raw(pid_file.lines().next().unwrap().parse().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     // Reads go on from memory; writes say when to come back.
-    assert_eq!(server.get(&salon, &path).await.status, 200);
+    let read = server.get(&salon, &path).await;
+    assert_eq!(read.status, 200, "{}", read.text);
     let (key, body) = (key(), salon.booking(1, 0, 0));
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut away = 0;

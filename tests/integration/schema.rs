@@ -192,7 +192,16 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into service_staff (tenant_id, service_id, staff_id) values ('T', 'T', 'T');
         insert into vault_customers (tenant_id, customer_id, wrapped_key, master_key_id, profile)
             values ('T', 'T', '', 'key', '');
-        insert into vault_notes (tenant_id, booking_id, customer_id, ciphertext) values ('T', 'T', 'T', '');";
+        insert into vault_notes (tenant_id, booking_id, kind, customer_id, ciphertext) values ('T', 'T', 'note', 'T', '');
+        insert into event_store (id, tenant_id, aggregate_type, aggregate_id, event_type, version, payload, occurred_at,
+            cluster_id, recorded_at, schema_version, metadata)
+            values ('T', 'T', 'booking', 'T', 'booking_confirmed', 1, '{}', now(), 1, now(), 1, '{}');
+        insert into stream_heads values ('T', 'booking', 'T', 1, 0, now(), now());
+        insert into idempotency_keys values ('T', 'key', 'T', '', 201, '', null, now());
+        insert into saga_instances values ('T', 'booking', 'T', 1, 'scheduled', '{}', now());
+        insert into snapshots values ('T', 'booking', 'T', 1, now(), 1, '');
+        insert into event_projection_offsets (tenant_id, projection) values ('T', 'availability');
+        insert into tenant_stages (tenant_id, stage) values ('T', 'scale');";
     let rows = rows.replace("'T'", &format!("'{tenant}'")).replace("'M'", &format!("'{member}'"));
     superuser.batch_execute(&rows).await.unwrap();
 }

@@ -194,7 +194,10 @@ impl AppointmentSummaries {
     ) -> Result<(), NotApplicable> {
         let totals = self.tenants.entry(tenant_id).or_default();
         if totals.past.is_empty() {
-            return Err(NotApplicable(format!("booking {id} changes at version {} but never began", applicable.version)));
+            return Err(NotApplicable(format!(
+                "booking {id} changes at version {} but never began",
+                applicable.version
+            )));
         }
         totals.past_changes += 1;
         Ok(())
@@ -209,6 +212,7 @@ fn evolved(
 ) -> Result<Summary, NotApplicable> {
     let mut saga = BookingSaga { details: before.map(|summary| summary.details.clone()) };
     saga.evolve(event, applicable.occurred_at);
-    let details = saga.details.ok_or_else(|| NotApplicable("a booking's first event does not schedule it".to_owned()))?;
+    let details =
+        saga.details.ok_or_else(|| NotApplicable("a booking's first event does not schedule it".to_owned()))?;
     Ok(Summary { version: applicable.version, details })
 }

@@ -50,7 +50,8 @@ impl<P: Projection> Fold<P> {
     }
 
     pub fn encode(&self) -> SavedProjection {
-        let state = rmp_serde::to_vec(&(&self.model, &self.stopped)).expect("models hold nothing that MessagePack can't");
+        let state =
+            rmp_serde::to_vec(&(&self.model, &self.stopped)).expect("models hold nothing that MessagePack can't");
         SavedProjection {
             cursor: self.cursor,
             events_applied: self.events_applied,

@@ -143,7 +143,13 @@ impl<A: Routed> AggregateActor<A> {
         self.restart(ctx);
     }
 
-    fn accept(&mut self, decision: Decision<A::Event>, mut execution: Box<Execution>, now: Timestamp, ctx: &mut Context<Self>) {
+    fn accept(
+        &mut self,
+        decision: Decision<A::Event>,
+        mut execution: Box<Execution>,
+        now: Timestamp,
+        ctx: &mut Context<Self>,
+    ) {
         let mut state = self.state.clone();
         let folded = catch_unwind(AssertUnwindSafe(|| {
             for event in &decision.events {
@@ -298,10 +304,9 @@ impl<A: Routed> Handler<Task<A>> for AggregateActor<A> {
         match &self.health {
             Health::Ready => self.perform(&task.command, task.execution, ctx),
             Health::Broken(backoff) => match backoff.remaining() {
-                Some(retry_after) => task.execution.fail(ExecutionError::Unavailable {
-                    reason: format!("{} can't be loaded", A::TYPE),
-                    retry_after,
-                }),
+                Some(retry_after) => task
+                    .execution
+                    .fail(ExecutionError::Unavailable { reason: format!("{} can't be loaded", A::TYPE), retry_after }),
                 None => {
                     self.reload(ctx);
                     // Handled again after the reload, behind what has come in meanwhile.

@@ -164,12 +164,7 @@ impl Execution {
 }
 
 /// Answers the caller with what became of the append.
-pub(super) fn settle(
-    reply: Reply,
-    answer: Answer,
-    refused: bool,
-    result: Result<Committed, AppendError>,
-) {
+pub(super) fn settle(reply: Reply, answer: Answer, refused: bool, result: Result<Committed, AppendError>) {
     let outcome = match result {
         Ok(committed) => {
             let executed = Executed { answer, committed: Some(committed) };

@@ -15,8 +15,8 @@ mod supervision;
 mod sweeper;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Arbiter, ArbiterHandle};
@@ -29,8 +29,8 @@ use crate::ids::{NodeId, StreamId, Version};
 use crate::ports::{Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
 use crate::sagas::booking::{BookingCommand, BookingSaga};
 
-use execution::{Execution, Failure, Outcome};
 pub use execution::{Executed, ExecutionError, Submission};
+use execution::{Execution, Failure, Outcome};
 pub use projection_actor::ProjectionSettings;
 pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, ProjectionStatus, Projections};
 pub use published::{Published, View};
@@ -159,11 +159,7 @@ impl Runtime {
         let Command::Booking(id, create @ BookingCommand::Create { .. }) = &command else {
             return self.shared.dispatch(command, execution);
         };
-        let stream = StreamId {
-            tenant_id: execution.tenant_id,
-            aggregate_type: BookingSaga::TYPE,
-            aggregate_id: id.0,
-        };
+        let stream = StreamId { tenant_id: execution.tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
         let now = self.shared.clock.now();
         let mut state = BookingSaga::default();
         match state.decide(create, &execution.context, now) {

@@ -91,7 +91,8 @@ impl<P: Projection> ProjectionActor<P> {
         metrics::gauge!(names::PROJECTION_UNAPPLIED_AGE.name, "projection" => P::NAME).set(lag_ms.max(0) as f64 / 1e3);
         metrics::counter!(names::PROJECTION_EVENTS.name, "projection" => P::NAME).absolute(self.fold.events_applied);
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!(names::PROJECTION_TENANTS_STOPPED.name, "projection" => P::NAME).set(self.fold.stopped.len() as f64);
+        metrics::gauge!(names::PROJECTION_TENANTS_STOPPED.name, "projection" => P::NAME)
+            .set(self.fold.stopped.len() as f64);
         for (tenant_id, at) in stopped {
             tracing::error!(
                 projection = P::NAME, %tenant_id, position = at.position.0, reason = %at.reason,

@@ -248,9 +248,9 @@ impl<P: Projection> AnyProjection for ProjectionHandle<P> {
     }
 
     fn save(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            self.address.send(Save).await.unwrap_or_else(|error| Err(StoreError(error.to_string())))
-        })
+        Box::pin(
+            async move { self.address.send(Save).await.unwrap_or_else(|error| Err(StoreError(error.to_string()))) },
+        )
     }
 
     fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>> {

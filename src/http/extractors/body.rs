@@ -96,6 +96,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if first != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return Err(Problem::invalid(vec![FieldError::new("", "the body must be a JSON object")]));
     }
+    // Keeping track of the field costs as much as reading it, so it is done only when something is wrong.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| match error.inner().classify() {
         Category::Data => Problem::invalid(vec![field_error(error.path(), &error.inner().to_string())]),

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
-use serde::de::value::{Error, MapDeserializer};
+use serde::de::value::{Error, MapDeserializer, StrDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -27,27 +27,33 @@ fn parse<T: DeserializeOwned + Validate>(query: &str) -> Result<T, Problem> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
         .map_err(|_| Problem::new(Slug::BadRequest, "the query string can't be read"))?
         .into_inner();
-    let present = pairs.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, Parameter(text)));
-    let value: T = serde_path_to_error::deserialize(MapDeserializer::new(present))
-        .map_err(|error| Problem::invalid(vec![field_error(error.path(), &error.inner().to_string())]))?;
+    let present = || {
+        let present = pairs.iter().filter(|(_, text)| !text.is_empty());
+        MapDeserializer::new(present.map(|(name, text)| (name.as_str(), Parameter(text))))
+    };
+    // Keeping track of the field costs as much as reading it, so it is done only when something is wrong.
+    let value = T::deserialize(present()).or_else(|_| {
+        serde_path_to_error::deserialize(present())
+            .map_err(|error| Problem::invalid(vec![field_error(error.path(), &error.inner().to_string())]))
+    })?;
     FieldErrors::of(&value)?;
     Ok(value)
 }
 
 /// A parameter's text, read as what the field asks for.
-struct Parameter(String);
+struct Parameter<'a>(&'a str);
 
-impl Parameter {
+impl Parameter<'_> {
     fn parsed<T: FromStr>(&self, expected: &str) -> Result<T, Error> {
         self.0.parse().map_err(|_| Error::custom(format_args!("must be {expected}")))
     }
 }
 
-impl<'de> Deserializer<'de> for Parameter {
+impl<'de> Deserializer<'de> for Parameter<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_string(self.0)
+        visitor.visit_str(self.0)
     }
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -68,7 +74,7 @@ impl<'de> Deserializer<'de> for Parameter {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let text: serde::de::value::StringDeserializer<Error> = self.0.into_deserializer();
+        let text: StrDeserializer<'_, Error> = self.0.into_deserializer();
         text.deserialize_enum(name, variants, visitor)
     }
 
@@ -78,10 +84,10 @@ impl<'de> Deserializer<'de> for Parameter {
     }
 }
 
-impl IntoDeserializer<'_, Error> for Parameter {
-    type Deserializer = Parameter;
+impl<'a> IntoDeserializer<'_, Error> for Parameter<'a> {
+    type Deserializer = Parameter<'a>;
 
-    fn into_deserializer(self) -> Parameter {
+    fn into_deserializer(self) -> Parameter<'a> {
         self
     }
 }

@@ -84,6 +84,7 @@ impl From<&actix_web::Error> for Problem {
             return problem.clone();
         }
         match error.as_response_error().status_code() {
+            // A path that can't be an id names nothing that there is.
             StatusCode::NOT_FOUND => Problem::not_found("the resource"),
             StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Slug::PayloadTooLarge, "the body is too large"),
             status if status.is_client_error() => Problem::new(Slug::BadRequest, "the request can't be read"),

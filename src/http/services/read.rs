@@ -36,7 +36,7 @@ pub async fn list(
     let services = session.reference.services.values().filter(|service| service.active || query.include_inactive);
     let named = services.map(|service| (service.name.as_str(), service.id.0, service)).collect();
     let page = paging::by_name(named, query.cursor.as_deref(), paging::limit(query.limit))?;
-    Ok(paging::bare(&request, page.map(|service| Service::from(service))))
+    Ok(paging::bare(&request, page.map(Service::from)))
 }
 
 pub async fn get(session: Session, path: Path<ServiceId>) -> Result<HttpResponse, Problem> {

@@ -86,7 +86,7 @@ pub async fn list(
     let staff = session.reference.staff.values().filter(|member| member.active || query.include_inactive);
     let named = staff.map(|member| (member.display_name.as_str(), member.id.0, member)).collect();
     let page = paging::by_name(named, query.cursor.as_deref(), paging::limit(query.limit))?;
-    Ok(paging::bare(&request, page.map(|member| StaffMember::from(member))))
+    Ok(paging::bare(&request, page.map(StaffMember::from)))
 }
 
 pub async fn create(door: Data<Door>, call: Call, body: Body<CreateStaff>) -> Result<HttpResponse, Problem> {

@@ -137,9 +137,9 @@ fn booking_with(path: &str, value: Value) -> Value {
     let (parent, field) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = if parent.is_empty() { &mut body } else { &mut body[parent] };
     let parent = parent.as_object_mut().expect("an object");
-    match value {
-        Value::Null => drop(parent.remove(field)),
-        value => drop(parent.insert(field.to_owned(), value)),
+    parent.remove(field);
+    if !value.is_null() {
+        parent.insert(field.to_owned(), value);
     }
     body
 }

@@ -44,7 +44,10 @@ impl HorizonWatch {
             application: "a prepared transaction or a replica's snapshot".to_owned(),
         });
         tracing::warn!(
-            pid = holder.pid, application = holder.application, age_seconds = age.as_secs(), transaction_id = horizon,
+            pid = holder.pid,
+            application = holder.application,
+            age_seconds = age.as_secs(),
+            transaction_id = horizon,
             "a transaction holds the feed back: events behind it wait until it ends"
         );
         self.report(Some(holder), age);

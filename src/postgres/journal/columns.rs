@@ -125,9 +125,11 @@ impl<'a> Columns<'a> {
     fn add_sagas(&mut self, append: &'a Append) {
         for saga in &append.sagas {
             // A saga that moves twice in a batch is upserted once: the same row can't be touched twice in a statement.
-            let before = self.saga_id.iter().rposition(|id| *id == saga.saga_id).filter(|&at| {
-                self.saga_tenant[at] == append.tenant_id.0 && self.saga_type[at] == saga.saga_type
-            });
+            let before = self
+                .saga_id
+                .iter()
+                .rposition(|id| *id == saga.saga_id)
+                .filter(|&at| self.saga_tenant[at] == append.tenant_id.0 && self.saga_type[at] == saga.saga_type);
             if let Some(at) = before {
                 self.saga_version[at] = int(saga.version.0);
                 self.saga_status[at] = saga.status;

@@ -32,7 +32,10 @@ pub(super) struct Lane {
 /// Why a transaction did not commit.
 enum Refused {
     /// Streams or customers that are elsewhere.
-    Elsewhere { streams: String, customers: String },
+    Elsewhere {
+        streams: String,
+        customers: String,
+    },
     KeysTaken(String),
     /// Worth another try as it is.
     Transient(String),
@@ -103,7 +106,9 @@ impl Lane {
                     part.into_iter().for_each(|queued| (queued.done)(Ok(committed)));
                     self.waker.committed();
                 }
-                Err(Refused::Elsewhere { streams, customers }) => parts.extend(fail_elsewhere(part, &streams, &customers)),
+                Err(Refused::Elsewhere { streams, customers }) => {
+                    parts.extend(fail_elsewhere(part, &streams, &customers))
+                }
                 Err(Refused::KeysTaken(keys)) => parts.extend(self.answer_duplicates(part, &keys).await),
                 Err(Refused::Transient(_)) if transient_left > 0 => {
                     transient_left -= 1;
@@ -265,7 +270,9 @@ fn record_commit(lane: &str, appends: usize) {
 
 fn refused(error: &tokio_postgres::Error, columns: &Columns<'_>) -> Refused {
     let Some(db) = error.as_db_error() else {
-        return if error.is_closed() || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>()) {
+        return if error.is_closed()
+            || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+        {
             Refused::Lost(described(error))
         } else {
             // An argument that can't be sent, such as a text with a zero byte.
@@ -273,8 +280,10 @@ fn refused(error: &tokio_postgres::Error, columns: &Columns<'_>) -> Refused {
         };
     };
     let owners = |numbers: &str, owner: &[usize]| {
-        let owners: Vec<String> =
-            parse_numbers(numbers).filter_map(|number| owner.get(number)).map(|owner| (owner + 1).to_string()).collect();
+        let owners: Vec<String> = parse_numbers(numbers)
+            .filter_map(|number| owner.get(number))
+            .map(|owner| (owner + 1).to_string())
+            .collect();
         owners.join(",")
     };
     let detail = db.detail().unwrap_or_default();

@@ -12,7 +12,7 @@ use codeccloud::postgres::{ConnectionPool, DatabaseRole, schema};
 use codeccloud_actors::ports::Ids;
 use tokio_postgres::{Client, NoTls};
 
-pub use server::{Reply, Salon, Server, key, token};
+pub use server::{Reply, Salon, Server, key};
 
 /// A directory under the system's temporary one that goes with its test.
 pub struct TestDir(PathBuf);
@@ -54,11 +54,12 @@ impl Database {
     }
 
     pub async fn superuser(&self) -> Client {
-        connect(&self.postgres.superuser_url()).await
+        connect(&self.superuser_url()).await
     }
 
+    /// To the server's database, past all policies.
     pub fn superuser_url(&self) -> String {
-        self.postgres.superuser_url()
+        self.postgres.url().replacen("codeccloud@", "codeccloud_bootstrap@", 1)
     }
 
     pub fn database(&self) -> codeccloud::postgres::Database {

@@ -51,11 +51,8 @@ impl Server {
     }
 
     fn of(mut command: Command) -> Server {
-        let mut child = command
-            .args(["serve", "--demo", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines
             .by_ref()
@@ -144,9 +141,21 @@ impl Server {
         salon.duration_minutes = service["durationMinutes"].as_i64().unwrap();
         salon.price = service["price"].clone();
         let staff = self.get(&salon, "/v1/staff").await.json();
-        salon.staff_ids = staff.as_array().unwrap().iter().map(|member| member["id"].as_str().unwrap().to_owned()).collect();
+        salon.staff_ids =
+            staff.as_array().unwrap().iter().map(|member| member["id"].as_str().unwrap().to_owned()).collect();
         salon.staff_ids.sort();
         salon
+    }
+
+    /// The salon with the token of a new member, once the server knows that one: within a second.
+    pub async fn member_of(&self, salon: &Salon, data_dir: &Path, role: &str) -> Salon {
+        let member = Salon { token: token(data_dir, &salon.tenant_id, role), ..salon.clone() };
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.get(&member, "/v1/bookings").await.status == 403 {
+            assert!(Instant::now() < deadline, "the server does not learn of its new member");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        member
     }
 
     pub async fn get(&self, salon: &Salon, path: &str) -> Reply {
@@ -219,7 +228,7 @@ pub fn key() -> String {
     format!("test-{}", SystemIds.uuid())
 }
 
-pub fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
+fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
     output(data_dir, &["token", "--tenant", tenant, "--role", role]).trim().to_owned()
 }
 
