@@ -6,5 +6,6 @@ mod crash;
 mod embedded;
 mod feed;
 mod journal;
+mod reference;
 mod schema;
 mod support;
