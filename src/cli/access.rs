@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::future::Future;
 
-
 use super::Outcome;
 use crate::app;
 use crate::postgres::embedded::Access;

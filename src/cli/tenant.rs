@@ -10,8 +10,8 @@ use super::access::Opened;
 use crate::auth::{Grant, mint};
 use crate::clock::{SystemClock, SystemIds};
 use crate::demo;
-use crate::postgres::{Client, DatabaseRole};
 use crate::postgres::tenants::{self, NewTenant, TenantRow};
+use crate::postgres::{Client, DatabaseRole};
 use crate::settings::Settings;
 
 /// Long enough for a day's work, short enough to be forgotten in a shell history.
