@@ -28,13 +28,19 @@ package_manager() {
     done
 }
 
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+        apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >/dev/null
+}
+
 # Installs the named packages of this system's package manager.
 install_packages() {
     echo "installing: $*" >&2
     case "$(package_manager)" in
     apt-get)
         as_root apt-get update -qq
-        as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+        # Another installation may hold the lock, or have been broken off half-way: wait, repair, and try once more.
+        apt_install "$@" || { as_root dpkg --configure -a && apt_install "$@"; }
         ;;
     dnf) as_root dnf install -y -q "$@" ;;
     apk) as_root apk add --quiet "$@" ;;
