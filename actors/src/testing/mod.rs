@@ -3,9 +3,11 @@
 mod clock;
 mod given;
 mod ids;
+mod memory;
 mod salon;
 
 pub use clock::ManualClock;
 pub use given::{Given, Then};
 pub use ids::SeededIds;
+pub use memory::{Fault, MemoryStore};
 pub use salon::{ANNA, BEA, COLOUR, HAIRCUT, MASSAGE, booking_id, context, salon, service, slot, staff_member, time};
