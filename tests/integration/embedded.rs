@@ -165,6 +165,8 @@ async fn after_a_kill_of_the_server_its_postgres_can_be_used_and_is_replaced() {
 
     let postgres = EmbeddedPostgres::start(&dir.0).await.unwrap();
     assert!(!is_alive(stale));
+    let log = fs::read_to_string(dir.0.join("postgres.log")).unwrap();
+    assert!(!log.contains("not properly shut down"), "{log}");
     assert_eq!(notes(&postgres.url()).await, ["before"]);
     postgres.stop().await;
 }

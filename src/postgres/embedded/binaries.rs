@@ -30,7 +30,8 @@ pub(super) fn find(cluster: &Path) -> Result<PathBuf, EmbeddedError> {
     let folders = named.clone().map_or_else(installed, |folder| vec![folder]);
     let servers = || folders.iter().filter_map(|bin| inspect(bin)).filter(|server| server.major >= OLDEST_MAJOR);
 
-    let newest = servers().max_by_key(|server| server.major);
+    // Of equals, the last is taken: a packaged one rather than its link in `PATH`.
+    let newest = servers().rev().max_by_key(|server| server.major);
     match (newest, made_by) {
         (None, _) => Err(named.map_or(EmbeddedError::NotInstalled, EmbeddedError::NotAServer)),
         (Some(newest), None) => Ok(newest.bin),

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use crate::postgres::database::described;
+
 /// Why the private PostgreSQL can't be had, each with its remedy, for a person at a terminal.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
@@ -32,7 +34,7 @@ pub enum EmbeddedError {
     NotStarted { reason: String, log: PathBuf, tail: String },
     #[error("PostgreSQL process {0} of an earlier run doesn't end")]
     Undying(i32),
-    #[error("can't prepare the database: {0}")]
+    #[error("can't prepare the database: {}", described(.0))]
     Sql(#[from] tokio_postgres::Error),
     #[error("can't {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },

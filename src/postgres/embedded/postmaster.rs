@@ -14,6 +14,7 @@ use super::EmbeddedError;
 use super::cluster::{Cluster, Login};
 use super::error::io;
 use super::process::{FAST, IMMEDIATE, PATIENCE, clear_leftovers};
+use crate::postgres::database::described;
 
 /// Recovery after a crash replays at most `max_wal_size` of log; this is ample for it.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -73,7 +74,7 @@ impl Postmaster {
         loop {
             let refusal = match timeout(PATIENCE, tokio_postgres::connect(&url, NoTls)).await {
                 Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => described(&error),
                 Err(_) => "no answer".to_owned(),
             };
             if Instant::now() > deadline {
