@@ -86,8 +86,9 @@ impl Subscriber {
                 sleep_until(self.next_look).await;
                 self.progress.changed().await
             };
+            let closed = async { self.closing.wait_for(|closing| *closing).await.map(|_| ()) };
             tokio::select! {
-                _ = self.closing.wait_for(|closing| *closing) => return None,
+                _ = closed => return None,
                 _ = self.beat.tick() => {
                     self.admin.visitor(&self.token).ok()?;
                     return Some(self.feed());
