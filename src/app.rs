@@ -14,6 +14,7 @@ use codeccloud_actors::time::{DAY_MS, Slot};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
+use crate::admin::{self, Admin, AdminPorts};
 use crate::auth::{TokenAuthenticator, TokenKeys};
 use crate::clock::{SystemClock, SystemIds};
 use crate::event_sourced::{CommandPorts, EventSourcedCommands, EventSourcedQueries, QueryPorts, Sessions};
@@ -60,6 +61,7 @@ pub struct App {
     snapshots: Arc<PostgresSnapshots>,
     queries: Arc<dyn Queries>,
     reference: Arc<dyn Reference>,
+    admin: Arc<Admin>,
 }
 
 /// The connections that adapters share, each pool with one role.
@@ -162,12 +164,20 @@ impl App {
             Duration::from_secs(u64::from(settings.idempotency.retention_hours) * 3_600),
         ));
         let rendering = move || metrics.render();
+        let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
+        let admin = Arc::new(Admin::new(AdminPorts {
+            queries: queries.clone(),
+            reference: reference.clone(),
+            authenticator: authenticator.clone(),
+            progress: projections.appointment_summaries.published().progress(),
+            clock: clock.clone(),
+        }));
         let door = Arc::new(Door {
             commands: Arc::new(commands),
             queries: queries.clone(),
             reference: reference.clone(),
             customers: vault,
-            authenticator: Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone())),
+            authenticator,
             readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
             rate_limiter: rate_limiter(settings, with_demo),
             metrics: Arc::new(rendering),
@@ -180,10 +190,10 @@ impl App {
         let listen = |reason| StartError::Listen { address, reason };
         let listener = TcpListener::bind(address).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let server = http::serve(door, listener, |_| {}).map_err(listen)?;
+        let server = http::serve(door, listener, admin::configure(admin.clone())).map_err(listen)?;
         let handle = server.handle();
         actix::spawn(server);
-        Ok(App { address, embedded: None, server: handle, runtime, projections, snapshots, queries, reference })
+        Ok(App { address, embedded: None, server: handle, runtime, projections, snapshots, queries, reference, admin })
     }
 
     /// The body of a booking that can be made now, for people who try the server for the first time.
@@ -212,6 +222,7 @@ impl App {
 
     /// Refuses new work, finishes what runs, snapshots aggregates, saves projections, and stops the embedded database.
     pub async fn stop(self) {
+        self.admin.close();
         self.server.stop(true).await;
         self.runtime.passivate_all();
         for saved in self.projections.save_all().await {

@@ -1,5 +1,6 @@
 //! The world around the stateful core: adapters, HTTP, migration and the command line.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -1,0 +1,58 @@
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Form};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use super::Admin;
+use super::access::{COOKIE, Refusal};
+use super::html::{self, Text};
+
+const FORM: &str = include_str!("login.html");
+const INVALID: &str = "The token is not valid, or has expired.";
+const FORBIDDEN: &str = "This page is for managers and owners.";
+
+/// The token inside is checked with every look, so this only bounds how long a browser keeps it.
+const COOKIE_LIFE: Duration = Duration::hours(12);
+
+#[derive(Deserialize)]
+pub struct Entry {
+    #[serde(default)]
+    token: String,
+}
+
+pub async fn form() -> HttpResponse {
+    html::page(StatusCode::OK, filled(""))
+}
+
+pub async fn enter(admin: Data<Admin>, request: HttpRequest, entry: Form<Entry>) -> HttpResponse {
+    let token = entry.token.trim();
+    match admin.visitor(token) {
+        Ok(_) => html::redirect("/admin").cookie(cookie(&request, token, COOKIE_LIFE)).finish(),
+        Err(Refusal::SignedOut) => html::page(StatusCode::UNAUTHORIZED, filled(INVALID)),
+        Err(Refusal::Forbidden) => forbidden(),
+    }
+}
+
+pub async fn leave(request: HttpRequest) -> HttpResponse {
+    html::redirect("/admin/login").cookie(cookie(&request, "", Duration::ZERO)).finish()
+}
+
+pub fn forbidden() -> HttpResponse {
+    html::page(StatusCode::FORBIDDEN, filled(FORBIDDEN))
+}
+
+fn filled(message: &str) -> String {
+    html::fill(FORM, &[("message", &Text(message).to_string())])
+}
+
+fn cookie<'a>(request: &HttpRequest, token: &'a str, life: Duration) -> Cookie<'a> {
+    Cookie::build(COOKIE, token)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(request.connection_info().scheme() == "https")
+        .max_age(life)
+        .finish()
+}

@@ -1,0 +1,142 @@
+//! `GET /v1/admin/stream`: the day again whenever it changed, and each second how far the feed is.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{Bytes, Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use codeccloud_actors::metrics_catalogue::SSE_SUBSCRIBERS;
+use codeccloud_actors::ports::FeedCursor;
+use futures_util::stream::unfold;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+
+use super::Admin;
+use super::access::{self, Refusal, Visitor};
+use super::grid::Day;
+use super::page::DayQuery;
+
+/// Also the heartbeat that keeps proxies from closing the stream.
+const BEAT: Duration = Duration::from_secs(1);
+/// Between two looks at the day, however fast the feed moves.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub async fn open(admin: Data<Admin>, request: HttpRequest, query: Query<DayQuery>) -> HttpResponse {
+    let Some(token) = access::token(&request) else { return refused(Refusal::SignedOut) };
+    let visitor = match admin.visitor(&token) {
+        Ok(visitor) => visitor,
+        Err(refusal) => return refused(refusal),
+    };
+    let Some(day) = query.day(&admin, &visitor) else {
+        return problem(StatusCode::BAD_REQUEST, "date must be a day, such as 2030-01-31");
+    };
+    let events = unfold(Subscriber::new(admin, token, day), |mut subscriber| async {
+        subscriber.next().await.map(|event| (Ok::<_, actix_web::Error>(event), subscriber))
+    });
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(events)
+}
+
+fn refused(refusal: Refusal) -> HttpResponse {
+    match refusal {
+        Refusal::SignedOut => problem(StatusCode::UNAUTHORIZED, "a valid token is required"),
+        Refusal::Forbidden => problem(StatusCode::FORBIDDEN, "this stream is for managers and owners"),
+    }
+}
+
+fn problem(status: StatusCode, detail: &str) -> HttpResponse {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+}
+
+struct Subscriber {
+    admin: Data<Admin>,
+    token: String,
+    day: Day,
+    progress: watch::Receiver<FeedCursor>,
+    closing: watch::Receiver<bool>,
+    beat: Interval,
+    next_look: Instant,
+    /// Of the grid that was sent last.
+    sent: Option<u64>,
+}
+
+impl Subscriber {
+    fn new(admin: Data<Admin>, token: String, day: Day) -> Subscriber {
+        metrics::gauge!(SSE_SUBSCRIBERS.name).increment(1.0);
+        let mut progress = admin.ports.progress.clone();
+        // The first look is due at once: the page may be older than this stream.
+        progress.mark_changed();
+        let closing = admin.closing.subscribe();
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Subscriber { admin, token, day, progress, closing, beat, next_look: Instant::now(), sent: None }
+    }
+
+    /// The next event; `None` when the server stops, or the visitor may not look any more.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let moved = async {
+                sleep_until(self.next_look).await;
+                self.progress.changed().await
+            };
+            let closed = async { self.closing.wait_for(|closing| *closing).await.map(|_| ()) };
+            tokio::select! {
+                _ = closed => return None,
+                _ = self.beat.tick() => {
+                    self.admin.visitor(&self.token).ok()?;
+                    return Some(self.feed());
+                }
+                moved = moved => {
+                    moved.ok()?;
+                    let visitor = self.admin.visitor(&self.token).ok()?;
+                    if let Some(event) = self.look(&visitor).await {
+                        return Some(event);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The day, if it is not what was sent last.
+    async fn look(&mut self, visitor: &Visitor) -> Option<Bytes> {
+        let looked = self.admin.fragment(visitor, &self.day).await;
+        self.next_look = Instant::now() + PAUSE;
+        let Ok(fragment) = looked else {
+            self.next_look += BEAT;
+            self.progress.mark_changed();
+            return None;
+        };
+        let hash = hash_of(&fragment);
+        let is_new = self.sent.replace(hash) != Some(hash);
+        is_new.then(|| event("day", &fragment))
+    }
+
+    fn feed(&self) -> Bytes {
+        let (position, age_ms) = self.admin.feed();
+        event("feed", &json!({ "position": position, "ageMs": age_ms }).to_string())
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        metrics::gauge!(SSE_SUBSCRIBERS.name).decrement(1.0);
+    }
+}
+
+/// `line` is a single line.
+fn event(name: &str, line: &str) -> Bytes {
+    Bytes::from(format!("event: {name}\ndata: {line}\n\n"))
+}
+
+fn hash_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
