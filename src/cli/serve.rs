@@ -79,7 +79,7 @@ async fn greet(settings: &Settings, app: &App) -> Result<(), Box<dyn std::error:
     println!(
         "\nCodecCloud is running.\n\n  \
          API       {url}/v1\n  docs      {url}/docs  (OpenAPI: {url}/openapi.json)\n  \
-         health    {url}/health/ready\n  metrics   {url}/metrics\n\n\
+         day view  {url}/admin  (log in with the token below)\n  health    {url}/health/ready\n  metrics   {url}/metrics\n\n\
          A token for {name} (owner):\n\n{token}\n\nMake a booking:\n\n\
          curl -s {url}/v1/bookings -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' \\\n  \
          -H 'X-Workspace-ID: {tenant}' -H \"Idempotency-Key: demo-$(date +%s%N)-booking\" \\\n  \
