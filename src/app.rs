@@ -240,7 +240,9 @@ impl App {
 /// The database that a URL names. Its connections live on the current runtime.
 pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
     let timeout = Duration::from_millis(settings.database.connect_timeout_ms);
-    Database::new(url, timeout, Handle::current()).map_err(|error| StartError::Database(error.to_string()))
+    let database = Database::new(url, timeout, Handle::current());
+    let database = database.map_err(|error| StartError::Database(error.to_string()))?;
+    Ok(database.with_statement_timeout(Duration::from_millis(settings.database.statement_timeout_ms)))
 }
 
 async fn prepare(database: &Database, with_demo: bool) -> Result<(), StartError> {

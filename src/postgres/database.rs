@@ -41,6 +41,7 @@ pub struct Database {
     config: Config,
     /// Connections live on this runtime, whichever thread asks for them.
     io: Handle,
+    statement_timeout: Option<Duration>,
 }
 
 pub type ConnectionPool = Pool<Connector>;
@@ -51,7 +52,14 @@ impl Database {
         config.connect_timeout(connect_timeout).application_name("codeccloud");
         // Tells apart a server that went away from one that is slow; the kernel's own default takes minutes.
         config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(15));
-        Ok(Database { config, io })
+        Ok(Database { config, io, statement_timeout: None })
+    }
+
+    /// Ends statements of pooled connections that take longer; those of the journal are ended by nobody, since a commit
+    /// that is broken off has an unknown outcome.
+    #[must_use]
+    pub fn with_statement_timeout(self, timeout: Duration) -> Database {
+        Database { statement_timeout: Some(timeout), ..self }
     }
 
     pub async fn connect(&self, role: DatabaseRole) -> Result<Client, tokio_postgres::Error> {
@@ -103,7 +111,11 @@ impl bb8::ManageConnection for Connector {
     type Error = tokio_postgres::Error;
 
     async fn connect(&self) -> Result<Client, Self::Error> {
-        self.database.connect(self.role).await
+        let client = self.database.connect(self.role).await?;
+        if let Some(timeout) = self.database.statement_timeout {
+            client.batch_execute(&format!("SET statement_timeout = {}", timeout.as_millis())).await?;
+        }
+        Ok(client)
     }
 
     async fn is_valid(&self, client: &mut Client) -> Result<(), Self::Error> {

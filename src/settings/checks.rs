@@ -20,11 +20,6 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         &["actors.restart_backoff_ms_max", "actors.restart_backoff_ms_min"],
         "expected no less than actors.restart_backoff_ms_min",
     );
-    require(
-        settings.database.direct_url.is_none() || settings.database.url.is_some(),
-        &["database.direct_url", "database.url"],
-        "expected only together with database.url",
-    );
     let mut ids = BTreeSet::from([settings.vault.master_key_id.as_str()]);
     require(
         settings.vault.previous_master_keys.iter().all(|key| ids.insert(&key.id)),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Secret;
 use super::values::{
     between, database_url, filter, identifier, jwks, listen, log_format, master_key, master_keys, optional_secret,
-    optional_text, origins, otlp_endpoint,
+    origins, otlp_endpoint,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -41,8 +41,6 @@ pub struct Database {
     /// `None` is the embedded database.
     #[serde(deserialize_with = "database_url")]
     pub url: Option<Secret<String>>,
-    #[serde(deserialize_with = "database_url")]
-    pub direct_url: Option<Secret<String>>,
     #[serde(deserialize_with = "between::<1, 1000, _, _>")]
     pub pool_size: u32,
     #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
@@ -64,10 +62,6 @@ pub struct Auth {
     pub jwt_secret: Option<Secret<String>>,
     #[serde(deserialize_with = "jwks")]
     pub jwks: Option<JwkSet>,
-    #[serde(deserialize_with = "optional_text")]
-    pub issuer: Option<String>,
-    #[serde(deserialize_with = "between::<0, 3600, _, _>")]
-    pub leeway_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -94,16 +88,12 @@ pub struct Actors {
     pub arbiters: usize,
     #[serde(deserialize_with = "between::<1, 1_000_000, _, _>")]
     pub mailbox_capacity: usize,
-    #[serde(deserialize_with = "between::<1, 65_536, _, _>")]
-    pub in_flight_max: usize,
     #[serde(deserialize_with = "between::<1, 604_800, _, _>")]
     pub passivate_after_seconds: u64,
     #[serde(deserialize_with = "between::<1, 100_000_000, _, _>")]
     pub active_max: usize,
     #[serde(deserialize_with = "between::<1, 1_000_000, _, _>")]
     pub snapshot_every: u64,
-    #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
-    pub command_deadline_ms: u64,
     #[serde(deserialize_with = "between::<0, 100, _, _>")]
     pub conflict_retries: u32,
     #[serde(deserialize_with = "between::<1, 3_600_000, _, _>")]
@@ -145,8 +135,6 @@ pub struct Projections {
     pub save_every_events: u64,
     #[serde(deserialize_with = "between::<0, 60_000, _, _>")]
     pub read_your_writes_ms: u64,
-    #[serde(deserialize_with = "between::<0, 36_500, _, _>")]
-    pub appointments_days_kept: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -46,10 +46,6 @@ pub fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
     required(deserializer, parse, "a level such as info, or levels by module such as info,codeccloud=debug")
 }
 
-pub fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    optional(deserializer, |text| Some(text.to_owned()), "a text")
-}
-
 pub fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
     optional(deserializer, |text| Some(Secret::new(text.to_owned())), "a text")
 }

@@ -67,6 +67,20 @@ async fn a_transaction_held_open_across_many_commits_is_not_skipped() {
     assert_eq!(drain(&feed, &mut cursor).await, []);
 }
 
+/// A sequence that was never used looks almost like one that gave out its first number.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_very_first_event_reaches_a_reader_that_was_waiting_for_it() {
+    let database = Database::create().await;
+    let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
+    for _ in 0..3 {
+        assert_eq!(drain(&feed, &mut cursor).await, []);
+        // Transactions that append nothing move the horizon.
+        database.superuser().await.execute("SELECT pg_current_xact_id()", &[]).await.unwrap();
+    }
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 2)])]).await;
+    assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 1), 1), (stream(1, 1), 2)]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_transaction_may_append_the_later_version() {
     let database = Database::create().await;

@@ -10,6 +10,7 @@ use actix::{Addr, Context};
 use uuid::Uuid;
 
 use crate::ids::{AggregateType, StreamId, TenantId, Version};
+use crate::metrics_catalogue as names;
 
 use super::Shared;
 use super::aggregate_actor::{AggregateActor, ForeignEvent, Passivate, Task};
@@ -109,10 +110,13 @@ impl<A: Routed> AnyRouter for Router<A> {
 
     fn passivate(&self, cutoff: u32) {
         for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, entry| {
-                // A full mailbox is not idle.
-                entry.last_used > cutoff || entry.address.try_send(Passivate).is_err()
-            });
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = shard.len();
+            // A full mailbox is not idle.
+            shard.retain(|_, entry| entry.last_used > cutoff || entry.address.try_send(Passivate).is_err());
+            let passivated = (before - shard.len()) as u64;
+            metrics::counter!(names::ACTOR_PASSIVATIONS.name, "aggregate_type" => A::TYPE.as_str())
+                .increment(passivated);
         }
     }
 

@@ -229,7 +229,7 @@ impl Feed for PostgresFeed {
 
 async fn snapshot(client: &Client) -> Result<Snapshot, StoreError> {
     let sql = "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), clock_timestamp(), app_private.cluster_id(), \
-               (SELECT last_value FROM event_store_position_seq) FROM pg_current_snapshot() s";
+               (SELECT last_value - (NOT is_called)::int FROM event_store_position_seq) FROM pg_current_snapshot() s";
     let row = client.query_typed(sql, &[]).await.map_err(away)?.pop().ok_or_else(|| away("no snapshot"))?;
     let (Xid8(horizon), Xid8(next), PgTime(now)) = (row.get(0), row.get(1), row.get(2));
     Ok(Snapshot { horizon, next, now_ms: now.as_millis(), cluster_id: row.get(3), last_position: row.get(4) })

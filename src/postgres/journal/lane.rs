@@ -103,7 +103,7 @@ impl Lane {
             match self.transact(&part, &batch).await {
                 Ok(committed) => {
                     record_commit(&self.name, part.len());
-                    part.into_iter().for_each(|queued| (queued.done)(Ok(committed)));
+                    part.into_iter().for_each(|queued| finish(queued, Ok(committed)));
                     self.waker.committed();
                 }
                 Err(Refused::Elsewhere { streams, customers }) => {
@@ -195,9 +195,9 @@ impl Lane {
                 rest.push(queued);
             } else if owners.contains(&index) {
                 let error = self.stored(&queued.append).await;
-                (queued.done)(Err(error));
+                finish(queued, Err(error));
             } else {
-                (queued.done)(Err(AppendError::Conflict));
+                finish(queued, Err(AppendError::Conflict));
             }
         }
         Some(rest)
@@ -224,7 +224,7 @@ fn split_off(part: Vec<Queued>, deferred: &mut Vec<Queued>) -> (Batch, Vec<Queue
     let mut taken = Vec::with_capacity(batch.taken.len());
     for (index, queued) in part.into_iter().enumerate() {
         if batch.conflicting.contains(&index) {
-            (queued.done)(Err(AppendError::Conflict));
+            finish(queued, Err(AppendError::Conflict));
         } else if batch.deferred.contains(&index) {
             deferred.push(queued);
         } else {
@@ -249,7 +249,7 @@ fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<V
     let mut rest = Vec::with_capacity(part.len());
     for (index, queued) in part.into_iter().enumerate() {
         if blamed.contains(&index) {
-            (queued.done)(Err(AppendError::Conflict));
+            finish(queued, Err(AppendError::Conflict));
         } else {
             rest.push(queued);
         }
@@ -259,8 +259,22 @@ fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<V
 
 fn fail_all(part: Vec<Queued>, error: &AppendError) {
     for queued in part {
-        (queued.done)(Err(error.clone()));
+        finish(queued, Err(error.clone()));
     }
+}
+
+/// Tells whoever submitted it what became of an append.
+fn finish(queued: Queued, result: Result<Committed, AppendError>) {
+    let outcome = match &result {
+        Ok(_) => "committed",
+        Err(AppendError::Conflict) => "conflict",
+        Err(AppendError::Duplicate(_)) => "duplicate",
+        Err(AppendError::Rejected(_)) => "rejected",
+        Err(AppendError::QueueFull | AppendError::Unavailable(_)) => "unavailable",
+        Err(AppendError::Unknown(_)) => "unknown",
+    };
+    metrics::counter!(names::JOURNAL_APPENDS.name, "outcome" => outcome).increment(1);
+    (queued.done)(result);
 }
 
 fn record_commit(lane: &str, appends: usize) {
