@@ -165,13 +165,13 @@ impl App {
         ));
         let rendering = move || metrics.render();
         let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
-        let admin = Arc::new(Admin::new(AdminPorts {
+        let admin = Admin::start(AdminPorts {
             queries: queries.clone(),
             reference: reference.clone(),
             authenticator: authenticator.clone(),
             progress: projections.appointment_summaries.published().progress(),
             clock: clock.clone(),
-        }));
+        });
         let door = Arc::new(Door {
             commands: Arc::new(commands),
             queries: queries.clone(),

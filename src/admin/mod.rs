@@ -13,6 +13,7 @@ mod stream;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use actix_web::web::{self, Data, ServiceConfig};
 use codeccloud_actors::ports::{Clock, FeedCursor};
@@ -31,12 +32,17 @@ pub struct AdminPorts {
 
 pub struct Admin {
     ports: AdminPorts,
+    /// When the feed was last heard of; 0 is never. It moves even without events: it polls.
+    heard_ms: AtomicI64,
     closing: watch::Sender<bool>,
 }
 
 impl Admin {
-    pub fn new(ports: AdminPorts) -> Admin {
-        Admin { ports, closing: watch::Sender::new(false) }
+    /// Call it within a tokio runtime.
+    pub fn start(ports: AdminPorts) -> Arc<Admin> {
+        let admin = Arc::new(Admin { ports, heard_ms: AtomicI64::new(0), closing: watch::Sender::new(false) });
+        tokio::spawn(listen(admin.clone()));
+        admin
     }
 
     /// Ends all streams: they would hold up a graceful stop.
@@ -44,11 +50,25 @@ impl Admin {
         self.closing.send_replace(true);
     }
 
-    /// Where the feed is, and how old the newest moment is whose events are all shown. `None` before the first read.
+    /// Where the feed is, and how old the newest moment is whose events are all shown; `None` when not known yet.
     fn feed(&self) -> (i64, Option<i64>) {
         let cursor = *self.ports.progress.borrow();
-        let age_ms = self.ports.clock.now().as_millis() - cursor.since_ms;
-        (cursor.floor.0, (cursor.since_ms > 0).then_some(age_ms.max(0)))
+        let complete_ms = match cursor.window {
+            // It is behind, reading page by page.
+            Some(window) => window.since_ms.max(cursor.since_ms),
+            None => self.heard_ms.load(Ordering::Relaxed),
+        };
+        let age_ms = self.ports.clock.now().as_millis() - complete_ms;
+        let position = cursor.window.map_or(cursor.floor, |window| window.after.max(cursor.floor));
+        (position.0, (complete_ms > 0).then_some(age_ms.max(0)))
+    }
+}
+
+/// Until the projection is gone, or the pages are closed.
+async fn listen(admin: Arc<Admin>) {
+    let mut progress = admin.ports.progress.clone();
+    while progress.changed().await.is_ok() && !*admin.closing.borrow() {
+        admin.heard_ms.store(admin.ports.clock.now().as_millis(), Ordering::Relaxed);
     }
 }
 

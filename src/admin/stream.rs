@@ -63,6 +63,8 @@ struct Subscriber {
     closing: watch::Receiver<bool>,
     beat: Interval,
     next_look: Instant,
+    /// Where the feed was at the last look: it also moves, by its polls, when there is nothing new.
+    looked_at: Option<FeedCursor>,
     /// Of the grid that was sent last.
     sent: Option<u64>,
 }
@@ -76,7 +78,17 @@ impl Subscriber {
         let closing = admin.closing.subscribe();
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Subscriber { admin, token, day, progress, closing, beat, next_look: Instant::now(), sent: None }
+        Subscriber {
+            admin,
+            token,
+            day,
+            progress,
+            closing,
+            beat,
+            next_look: Instant::now(),
+            looked_at: None,
+            sent: None,
+        }
     }
 
     /// The next event; `None` when the server stops, or the visitor may not look any more.
@@ -106,6 +118,10 @@ impl Subscriber {
 
     /// The day, if it is not what was sent last.
     async fn look(&mut self, visitor: &Visitor) -> Option<Bytes> {
+        let cursor = *self.progress.borrow_and_update();
+        if self.looked_at == Some(cursor) {
+            return None;
+        }
         let looked = self.admin.fragment(visitor, &self.day).await;
         self.next_look = Instant::now() + PAUSE;
         let Ok(fragment) = looked else {
@@ -113,6 +129,7 @@ impl Subscriber {
             self.progress.mark_changed();
             return None;
         };
+        self.looked_at = Some(cursor);
         let hash = hash_of(&fragment);
         let is_new = self.sent.replace(hash) != Some(hash);
         is_new.then(|| event("day", &fragment))
