@@ -156,19 +156,24 @@ async fn the_database_may_be_killed_and_comes_back_by_itself() {
     // Reads go on from memory; writes say when to come back.
     let read = server.get(&salon, &path).await;
     assert_eq!(read.status, 200, "{}", read.text);
-    let (key, body) = (key(), salon.booking(1, 0, 0));
+    // Sessions of a dead postmaster may live on for a moment, so not the first write need meet the absence.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let mut away = 0;
+    let (mut number, mut away) = (0, false);
+    let mut pending = (key(), salon.booking(1, 0, number));
     loop {
-        let reply = server.post(&salon, "/v1/bookings", &key, &body).await;
-        if reply.status == 201 {
+        let reply = server.post(&salon, "/v1/bookings", &pending.0, &pending.1).await;
+        if reply.status == 201 && away {
             break;
         }
-        assert_eq!(reply.status, 503, "{}", reply.text);
-        assert!(reply.retry_after.is_some());
-        away += 1;
-        assert!(Instant::now() < deadline, "the database did not come back");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        if reply.status == 201 {
+            number += 1;
+            pending = (key(), salon.booking(1, number / 12, number % 12));
+        } else {
+            assert_eq!(reply.status, 503, "{}", reply.text);
+            assert!(reply.retry_after.is_some());
+            away = true;
+        }
+        assert!(Instant::now() < deadline, "away: {away}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(away > 0, "the database was never away");
 }
