@@ -209,6 +209,9 @@ impl App {
             range: Slot::new(now, now.plus_millis(WEEK_MS))?,
             granularity_minutes: 15,
         };
+        while self.projections.all().iter().any(|projection| !projection.status().live) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let offers = self.queries.availability(Scope { tenant_id, caller }, query).await.ok()?;
         let offer = offers.first()?;
         Some(serde_json::json!({

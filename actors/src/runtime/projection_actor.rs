@@ -28,6 +28,9 @@ pub struct ProjectionSettings {
 
 pub(super) struct ProjectionActor<P: Projection> {
     pub fold: Fold<P>,
+    /// Takes what the bus brings; one that is behind the bus catches up by itself first.
+    pub follows: bool,
+    /// Has caught up once, and shows its model since.
     pub live: bool,
     pub publisher: Publisher<P>,
     pub store: Arc<dyn ProjectionStore>,
@@ -62,6 +65,11 @@ pub(super) struct Save;
 #[rtype(result = "()")]
 pub(super) struct Retain;
 
+/// The bus begins at this projection's checkpoint.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Follow;
+
 /// Takes a fold that was built beside this one.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -69,12 +77,16 @@ pub(super) struct Adopt<P: Projection>(pub Fold<P>);
 
 impl<P: Projection> ProjectionActor<P> {
     fn take(&mut self, batch: &Batch, ctx: &mut Context<Self>) {
-        if !self.live {
+        if !self.follows {
             return;
         }
         let stopped = self.fold.apply(&batch.events, batch.cursor);
         self.report(batch, stopped, ctx);
-        self.publish();
+        self.live |= batch.caught_up;
+        // Nobody reads a model that is still catching up, and one that nobody holds is changed in place.
+        if self.live {
+            self.publish();
+        }
     }
 
     fn publish(&self) {
@@ -175,11 +187,20 @@ impl<P: Projection> Handler<Retain> for ProjectionActor<P> {
     }
 }
 
+impl<P: Projection> Handler<Follow> for ProjectionActor<P> {
+    type Result = ();
+
+    fn handle(&mut self, _: Follow, _: &mut Self::Context) {
+        self.follows = true;
+    }
+}
+
 impl<P: Projection> Handler<Adopt<P>> for ProjectionActor<P> {
     type Result = ();
 
     fn handle(&mut self, adopt: Adopt<P>, ctx: &mut Self::Context) {
         self.fold = adopt.0;
+        self.follows = true;
         self.live = true;
         self.saved.events_applied = 0;
         for batch in self.retained.take().unwrap_or_default() {

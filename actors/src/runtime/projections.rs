@@ -15,7 +15,7 @@ use crate::projections::staff_utilisation::StaffUtilisationDays;
 use crate::projections::{Fold, Projection, Stopped};
 
 use super::Runtime;
-use super::projection_actor::{Adopt, Batch, ProjectionActor, ProjectionSettings, Retain, Save, Saved};
+use super::projection_actor::{Adopt, Batch, Follow, ProjectionActor, ProjectionSettings, Retain, Save, Saved};
 use super::published::{Published, View, published};
 
 /// A pause after the feed could not be read: the database is away, and reads go on from memory.
@@ -82,7 +82,7 @@ impl Projections {
             if projection.status().cursor != begin {
                 projection.catch_up_in_background();
             } else {
-                projection.go_live().await;
+                projection.follow().await;
             }
         }
         actix::spawn(run_bus(ports.feed, projections.clone(), runtime, begin));
@@ -169,6 +169,7 @@ impl<P: Projection> ProjectionHandle<P> {
         let actor = ProjectionActor {
             saved: Saved { at: Instant::now(), events_applied: fold.events_applied, under_way: false },
             fold,
+            follows: false,
             live: false,
             publisher,
             store: Arc::clone(&ports.store),
@@ -208,7 +209,7 @@ async fn read_to_end<P: Projection>(feed: &Arc<dyn Feed>, fold: &mut Fold<P>) ->
 /// How a projection becomes live.
 trait CatchesUp: AnyProjection {
     fn catch_up_in_background(&self);
-    fn go_live(&self) -> BoxFuture<'_, ()>;
+    fn follow(&self) -> BoxFuture<'_, ()>;
 }
 
 impl<P: Projection> CatchesUp for ProjectionHandle<P> {
@@ -226,11 +227,10 @@ impl<P: Projection> CatchesUp for ProjectionHandle<P> {
         });
     }
 
-    fn go_live(&self) -> BoxFuture<'_, ()> {
+    fn follow(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let fold = self.published.view().fold.clone();
             // The actor was started a moment ago and lives as long as this handle.
-            let _ = self.address.send(Adopt(fold)).await;
+            let _ = self.address.send(Follow).await;
         })
     }
 }
