@@ -10,7 +10,7 @@ mod waker;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codeccloud_actors::ids::Position;
 use codeccloud_actors::metrics_catalogue as names;
@@ -32,6 +32,8 @@ const CLOCK_MARGIN_MS: i64 = DAY_MS;
 
 /// Observations that are remembered. Only the newest below the horizon counts, so a few suffice unless it is held.
 const OBSERVATIONS_MAX: usize = 1024;
+
+const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub struct FeedSettings {
@@ -56,8 +58,10 @@ pub struct PostgresFeed {
 struct Snapshot {
     /// All transactions below are over.
     horizon: u64,
-    /// The first transaction id not yet given out.
+    /// One beyond the newest transaction that is over; running ones may lie beyond it.
     next: u64,
+    /// This statement's own transaction id, when it took one: whatever is beyond it began later.
+    own: Option<u64>,
     now_ms: i64,
     cluster_id: i64,
     last_position: i64,
@@ -78,6 +82,7 @@ struct Observations {
     previous: Option<(i64, i64)>,
     /// Ascending.
     known: VecDeque<Observation>,
+    newest_at: Option<Instant>,
 }
 
 impl PostgresFeed {
@@ -89,7 +94,7 @@ impl PostgresFeed {
 
     async fn page(&self, from: &FeedCursor) -> Result<FeedPage, StoreError> {
         let client = self.pool.get().await.map_err(away)?;
-        let snapshot = snapshot(&client).await?;
+        let snapshot = snapshot(&client, self.observation_is_due()).await?;
         self.observe(snapshot);
         self.horizon.check(&client, snapshot.horizon, snapshot.next).await;
         let mut cursor = *from;
@@ -169,12 +174,19 @@ impl PostgresFeed {
         Ok(FeedPage { events, cursor: next, caught_up: !full && high >= snapshot.horizon })
     }
 
+    /// An observation costs a transaction id, so one a second has to do.
+    fn observation_is_due(&self) -> bool {
+        let observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        observations.newest_at.is_none_or(|at| at.elapsed() >= OBSERVE_EVERY)
+    }
+
     fn observe(&self, snapshot: Snapshot) {
         let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((position, time_ms)) = observations.previous {
+        if let (Some((position, time_ms)), Some(own)) = (observations.previous, snapshot.own) {
             let newest = observations.known.back().map_or(0, |observation| observation.next);
-            if snapshot.next >= newest {
-                observations.known.push_back(Observation { next: snapshot.next, position, time_ms });
+            if own >= newest {
+                observations.known.push_back(Observation { next: own + 1, position, time_ms });
+                observations.newest_at = Some(Instant::now());
             }
             if observations.known.len() > OBSERVATIONS_MAX {
                 observations.thin_out();
@@ -227,12 +239,19 @@ impl Feed for PostgresFeed {
     }
 }
 
-async fn snapshot(client: &Client) -> Result<Snapshot, StoreError> {
+async fn snapshot(client: &Client, observe: bool) -> Result<Snapshot, StoreError> {
     let sql = "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), clock_timestamp(), app_private.cluster_id(), \
-               (SELECT last_value - (NOT is_called)::int FROM event_store_position_seq) FROM pg_current_snapshot() s";
-    let row = client.query_typed(sql, &[]).await.map_err(away)?.pop().ok_or_else(|| away("no snapshot"))?;
+               (SELECT last_value - (NOT is_called)::int FROM event_store_position_seq), \
+               CASE WHEN $1 THEN pg_current_xact_id() END FROM pg_current_snapshot() s";
+    let row = client
+        .query_typed(sql, &[(&observe, Type::BOOL)])
+        .await
+        .map_err(away)?
+        .pop()
+        .ok_or_else(|| away("no snapshot"))?;
     let (Xid8(horizon), Xid8(next), PgTime(now)) = (row.get(0), row.get(1), row.get(2));
-    Ok(Snapshot { horizon, next, now_ms: now.as_millis(), cluster_id: row.get(3), last_position: row.get(4) })
+    let own = row.get::<_, Option<Xid8>>(5).map(|Xid8(own)| own);
+    Ok(Snapshot { horizon, next, own, now_ms: now.as_millis(), cluster_id: row.get(3), last_position: row.get(4) })
 }
 
 fn position(row: &Row) -> i64 {
