@@ -5,6 +5,7 @@ mod booking;
 mod crash;
 mod embedded;
 mod feed;
+mod feed_running;
 mod journal;
 mod reference;
 mod schema;
