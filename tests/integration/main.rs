@@ -10,3 +10,4 @@ mod journal;
 mod reference;
 mod schema;
 mod support;
+mod trace;
