@@ -70,7 +70,8 @@ async fn without_an_endpoint_events_still_carry_the_front_ends_trace() {
     book(&server, &salon).await;
     server.stop();
     let postgres = EmbeddedPostgres::start(dir.path()).await.unwrap();
-    let client = connect(&postgres.superuser_url()).await;
+    let client = connect(&postgres.url()).await;
+    client.batch_execute("SET ROLE codeccloud_reader").await.unwrap();
     let rows = client.query("SELECT metadata ->> 'traceparent' FROM event_store", &[]).await.unwrap();
     let carried: Vec<Option<&str>> = rows.iter().map(|row| row.get(0)).collect();
     let expected = format!("00-{TRACE}-{FRONT_END}-01");
