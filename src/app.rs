@@ -28,7 +28,7 @@ use crate::postgres::{
     PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
 };
 use crate::settings::Settings;
-use crate::telemetry::Prometheus;
+use crate::telemetry::{self, Prometheus};
 use crate::vault::{MasterKey, MasterKeys, Vault};
 use crate::{demo, postgres};
 
@@ -127,6 +127,7 @@ impl App {
                 feed: Arc::new(PostgresFeed::new(pools.reader.clone(), waker, feed_settings(settings))),
                 store: Arc::new(PostgresProjectionStore::new(pools.projector.clone())),
                 clock: clock.clone(),
+                continue_trace: telemetry::set_parent,
             },
             &projection_settings(settings),
             runtime.clone(),

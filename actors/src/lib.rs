@@ -20,4 +20,5 @@ pub mod sagas;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod trace;
 pub mod upcast;

@@ -25,7 +25,7 @@ pub enum Kind {
 
 /// From a hit in memory to the longest wait that a request is allowed.
 const LATENCIES: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Up to the largest batch and the fullest mailbox of the defaults.
+/// Up to the largest batch of the defaults.
 const SIZES: &[f64] = &[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 pub const ALL: &[Metric] = &[
@@ -104,10 +104,10 @@ pub const COMMAND_DURATION: Metric = Metric {
 
 pub const MAILBOX_DEPTH: Metric = Metric {
     name: "codeccloud_mailbox_depth",
-    kind: Kind::Histogram(SIZES),
+    kind: Kind::Gauge,
     unit: Unit::Count,
     labels: &["aggregate_type"],
-    help: "Messages that wait for an actor when another one is put into its mailbox.",
+    help: "Commands that wait in the mailboxes of their actors.",
 };
 
 pub const ACTORS_ACTIVE: Metric = Metric {

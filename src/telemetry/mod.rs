@@ -10,11 +10,13 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Layer, Registry, layer::SubscriberExt};
 
 use crate::settings::{Log, Telemetry};
 
 pub use codeccloud_actors::metrics_catalogue;
+use codeccloud_actors::trace;
 pub use prometheus::Prometheus;
 pub use traces::{set_parent, traceparent_of};
 
@@ -40,14 +42,14 @@ pub fn start(log: &Log, telemetry: &Telemetry) -> Result<TelemetryGuard, Telemet
     Ok(TelemetryGuard { provider })
 }
 
-/// The log's filter doesn't thin out the traces: they hold every span from `info` on.
+/// The log's filter doesn't thin out the traces: they hold every span from `info` on, and those that are for traces only.
 fn subscriber(log: &Log, provider: Option<&SdkTracerProvider>) -> impl Subscriber + Send + Sync + use<> {
     let traces = provider.map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("codeccloud"))
             .with_location(false)
             .with_threads(false)
-            .with_filter(LevelFilter::INFO)
+            .with_filter(Targets::new().with_default(LevelFilter::INFO).with_target(trace::TARGET, LevelFilter::DEBUG))
     });
     Registry::default().with(logs::layer(log)).with(traces)
 }

@@ -1,7 +1,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc;
-use std::thread;
+use std::{fs, thread};
 
 use metrics::{counter, gauge, histogram};
 use tracing::{Span, info_span};
@@ -115,6 +116,45 @@ fn what_is_no_traceparent_is_ignored() {
         set_parent(&span, "00-not-a-trace");
         assert_ne!(traceparent_of(&span), None, "the span begins a trace of its own");
     });
+}
+
+/// They cost a command nothing where nobody exports traces, whatever else is logged at the default level.
+#[test]
+fn spans_of_a_commands_way_exist_for_exporters_only() {
+    let log = Log { format: LogFormat::Json, filter: "info".to_owned() };
+    let wanted = |provider| subscriber::with_default(super::subscriber(&log, provider), trace::is_wanted);
+    let (address, _requests) = fake_receiver();
+    let provider = traces::provider(&telemetry(address)).unwrap();
+    assert!(wanted(provider.as_ref()));
+    assert!(!wanted(None));
+}
+
+/// A metric that nothing emits promises what no operator will ever see.
+#[test]
+fn every_metric_of_the_catalogue_is_emitted_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let catalogue = root.join("actors/src/metrics_catalogue.rs");
+    let mut sources = String::new();
+    for folder in ["src", "actors/src"] {
+        let not_here = |path: &Path| path != catalogue && !path.ends_with("tests.rs");
+        read_sources(&root.join(folder), &not_here, &mut sources);
+    }
+    let catalogue = fs::read_to_string(&catalogue).unwrap();
+    let defined =
+        catalogue.lines().filter_map(|line| line.strip_prefix("pub const ")?.strip_suffix(": Metric = Metric {"));
+    let silent: Vec<&str> = defined.filter(|name| !sources.contains(&format!("{name}.name"))).collect();
+    assert!(silent.is_empty(), "emit them or take them out: {silent:?}");
+}
+
+fn read_sources(folder: &Path, is_source: &impl Fn(&Path) -> bool, into: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, is_source, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && is_source(&path) {
+            into.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
 }
 
 #[test]

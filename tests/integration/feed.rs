@@ -10,14 +10,14 @@ use tokio_postgres::Client;
 use crate::support::Database;
 use crate::support::appends::{append, events, journal, stream, submit_all};
 
-fn feed(database: &Database, page_events: usize) -> PostgresFeed {
+pub fn feed(database: &Database, page_events: usize) -> PostgresFeed {
     let settings =
         FeedSettings { poll: Duration::from_millis(20), page_events, horizon_warn: Duration::from_secs(3_600) };
     PostgresFeed::new(database.pool(DatabaseRole::Reader), FeedWaker::default(), settings)
 }
 
 /// All that the feed gives from `cursor` on, which it moves.
-async fn drain(feed: &PostgresFeed, cursor: &mut FeedCursor) -> Vec<(StreamId, u32)> {
+pub async fn drain(feed: &PostgresFeed, cursor: &mut FeedCursor) -> Vec<(StreamId, u32)> {
     let mut delivered = Vec::new();
     loop {
         let page = feed.read(cursor).await.unwrap();
@@ -65,6 +65,25 @@ async fn a_transaction_held_open_across_many_commits_is_not_skipped() {
     assert_eq!(delivered.len(), 21, "{delivered:?}");
     assert!(delivered.contains(&(stream(2, 2), 1)));
     assert_eq!(drain(&feed, &mut cursor).await, []);
+}
+
+/// A snapshot ends one beyond the newest transaction that is over. The newest of all, still running, may lie there too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_runs_beyond_the_end_of_every_snapshot_is_not_skipped() {
+    let database = Database::create().await;
+    let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
+    assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 1), 1)]);
+
+    let held = journal_client(&database).await;
+    held.batch_execute("BEGIN").await.unwrap();
+    append_in(&held, stream(2, 2), 0).await;
+    // What one read saw of positions is a bound for the transactions that the next one finds not yet begun.
+    for _ in 0..3 {
+        assert_eq!(drain(&feed, &mut cursor).await, []);
+    }
+    held.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(drain(&feed, &mut cursor).await, [(stream(2, 2), 1)]);
 }
 
 /// A sequence that was never used looks almost like one that gave out its first number.

@@ -117,7 +117,28 @@ impl<A: Routed> AggregateActor<A> {
         self.reload(ctx);
     }
 
+    fn take(&mut self, task: Task<A>, ctx: &mut Context<Self>) {
+        match &self.health {
+            Health::Ready => self.perform(&task.command, task.execution, ctx),
+            Health::Broken(backoff) => match backoff.remaining() {
+                Some(retry_after) => task
+                    .execution
+                    .fail(ExecutionError::Unavailable { reason: format!("{} can't be loaded", A::TYPE), retry_after }),
+                None => {
+                    self.reload(ctx);
+                    // Handled again after the reload, behind what has come in meanwhile.
+                    if let Err(actix::prelude::SendError::Full(task) | actix::prelude::SendError::Closed(task)) =
+                        ctx.address().try_send(task)
+                    {
+                        task.execution.fail(ExecutionError::unavailable("the mailbox is full"));
+                    }
+                }
+            },
+        }
+    }
+
     fn perform(&mut self, command: &A::Command, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
+        execution.waiting = None;
         if execution.deadline <= Instant::now() {
             return execution.fail(ExecutionError::Timeout);
         }
@@ -301,23 +322,8 @@ impl<A: Routed> Handler<Task<A>> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, task: Task<A>, ctx: &mut Self::Context) {
-        match &self.health {
-            Health::Ready => self.perform(&task.command, task.execution, ctx),
-            Health::Broken(backoff) => match backoff.remaining() {
-                Some(retry_after) => task
-                    .execution
-                    .fail(ExecutionError::Unavailable { reason: format!("{} can't be loaded", A::TYPE), retry_after }),
-                None => {
-                    self.reload(ctx);
-                    // Handled again after the reload, behind what has come in meanwhile.
-                    if let Err(actix::prelude::SendError::Full(task) | actix::prelude::SendError::Closed(task)) =
-                        ctx.address().try_send(task)
-                    {
-                        task.execution.fail(ExecutionError::unavailable("the mailbox is full"));
-                    }
-                }
-            },
-        }
+        let span = task.execution.span.clone();
+        span.in_scope(|| self.take(task, ctx));
     }
 }
 

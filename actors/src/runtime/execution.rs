@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::aggregate::Context;
 use crate::answer::{Answer, Respond, Response, Verdict};
@@ -12,6 +13,8 @@ use crate::command::Command;
 use crate::ids::{CommandId, TenantId, Version};
 use crate::ports::{Append, AppendError, Committed, SagaRow, SealedRow, StoredAnswer, StreamAppend};
 use crate::refusal::Refusal;
+
+use super::mailboxes::Waiting;
 
 /// A command as the runtime is given it. Cloned for each attempt.
 #[derive(Clone)]
@@ -106,6 +109,10 @@ pub(super) struct Execution {
     /// What is still to be asked, in this order.
     pub requests: VecDeque<Command>,
     pub reply: Reply,
+    /// Of the actor that it was last sent to; disabled where nobody wants traces.
+    pub span: Span,
+    /// Until that actor takes it.
+    pub waiting: Option<Waiting>,
 }
 
 impl Execution {
@@ -124,6 +131,8 @@ impl Execution {
             response: None,
             requests: VecDeque::new(),
             reply,
+            span: Span::none(),
+            waiting: None,
         };
         (submission.command, execution)
     }

@@ -5,6 +5,7 @@
 
 mod aggregate_actor;
 mod execution;
+mod mailboxes;
 mod projection_actor;
 mod projections;
 mod published;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Arbiter, ArbiterHandle};
 use tokio::sync::{Notify, oneshot};
+use tracing::Instrument;
 
 use crate::aggregate::Aggregate;
 use crate::command::Command;
@@ -28,6 +30,7 @@ use crate::envelope::RecordedEvent;
 use crate::ids::{NodeId, StreamId, Version};
 use crate::ports::{Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
 use crate::sagas::booking::{BookingCommand, BookingSaga};
+use crate::trace;
 
 pub use execution::{Executed, ExecutionError, Submission};
 use execution::{Execution, Failure, Outcome};
@@ -115,7 +118,8 @@ impl Runtime {
     pub async fn execute(&self, submission: Submission) -> Result<Executed, ExecutionError> {
         let mut retries_left = self.shared.settings.conflict_retries;
         loop {
-            let error = match self.attempt(submission.clone()).await {
+            let span = trace::command(submission.command.aggregate_type());
+            let error = match self.attempt(submission.clone()).instrument(span).await {
                 Ok(executed) | Err(Failure::Refused(executed)) => return Ok(executed),
                 Err(Failure::Error(error)) => error,
             };

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture};
+use tracing::Span;
 
 use crate::envelope::RecordedEvent;
 use crate::ids::TenantId;
 use crate::metrics_catalogue as names;
 use crate::ports::{Clock, FeedCursor, ProjectionStore, StoreError};
 use crate::projections::{Fold, Projection, Stopped};
+use crate::trace::{self, ContinueTrace};
 
 use super::published::{Publisher, View};
 
@@ -35,6 +37,7 @@ pub(super) struct ProjectionActor<P: Projection> {
     pub publisher: Publisher<P>,
     pub store: Arc<dyn ProjectionStore>,
     pub clock: Arc<dyn Clock>,
+    pub continue_trace: ContinueTrace,
     pub settings: ProjectionSettings,
     pub saved: Saved,
     /// Batches kept for the end of a rebuild, so that what is swapped in misses nothing.
@@ -80,6 +83,7 @@ impl<P: Projection> ProjectionActor<P> {
         if !self.follows {
             return;
         }
+        let spans = self.continued_traces(batch);
         let stopped = self.fold.apply(&batch.events, batch.cursor);
         self.report(batch, stopped, ctx);
         self.live |= batch.caught_up;
@@ -87,6 +91,23 @@ impl<P: Projection> ProjectionActor<P> {
         if self.live {
             self.publish();
         }
+        drop(spans);
+    }
+
+    /// A span for each event that a trace goes with. While the projection catches up, events are history, and so are
+    /// their traces.
+    fn continued_traces(&self, batch: &Batch) -> Vec<Span> {
+        if !self.live || !trace::is_wanted() {
+            return Vec::new();
+        }
+        let ours = batch.events.iter().filter(|recorded| recorded.stream.aggregate_type == P::FOLDS);
+        let traced = ours.filter_map(|recorded| {
+            let traceparent = recorded.traceparent.as_deref()?;
+            let span = trace::apply(P::NAME, recorded, batch.events.len());
+            (self.continue_trace)(&span, traceparent);
+            Some(span)
+        });
+        traced.collect()
     }
 
     fn publish(&self) {

@@ -13,6 +13,7 @@ use crate::projections::availability::Availability;
 use crate::projections::loyalty_balances::LoyaltyBalances;
 use crate::projections::staff_utilisation::StaffUtilisationDays;
 use crate::projections::{Fold, Projection, Stopped};
+use crate::trace::ContinueTrace;
 
 use super::Runtime;
 use super::projection_actor::{Adopt, Batch, Follow, ProjectionActor, ProjectionSettings, Retain, Save, Saved};
@@ -33,6 +34,7 @@ pub struct ProjectionPorts {
     pub feed: Arc<dyn Feed>,
     pub store: Arc<dyn ProjectionStore>,
     pub clock: Arc<dyn Clock>,
+    pub continue_trace: ContinueTrace,
 }
 
 /// A projection as operators see it.
@@ -174,6 +176,7 @@ impl<P: Projection> ProjectionHandle<P> {
             publisher,
             store: Arc::clone(&ports.store),
             clock: Arc::clone(&ports.clock),
+            continue_trace: ports.continue_trace,
             settings: settings.clone(),
             retained: None,
         };

@@ -15,6 +15,7 @@ use crate::metrics_catalogue as names;
 use super::Shared;
 use super::aggregate_actor::{AggregateActor, ForeignEvent, Passivate, Task};
 use super::execution::{Execution, ExecutionError};
+use super::mailboxes::Mailboxes;
 use super::routes::Routed;
 
 /// Many more than threads, so that two of them rarely want the same.
@@ -23,6 +24,7 @@ const SHARDS: usize = 64;
 pub(super) struct Router<A: Routed> {
     shards: [Mutex<Shard<A>>; SHARDS],
     hasher: RandomState,
+    pub mailboxes: Mailboxes,
 }
 
 type Key = (TenantId, Uuid);
@@ -45,7 +47,11 @@ pub(super) trait AnyRouter: Send + Sync {
 
 impl<A: Routed> Default for Router<A> {
     fn default() -> Self {
-        Router { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+        Router {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            mailboxes: Mailboxes::of(A::TYPE),
+        }
     }
 }
 

@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::aggregate::Aggregate;
 use crate::aggregates::loyalty_balance::LoyaltyBalance;
 use crate::aggregates::staff_utilisation::StaffUtilisation;
 use crate::answer::StateView;
 use crate::command::Command;
+use crate::ids::StreamId;
 use crate::sagas::booking::BookingSaga;
+use crate::trace;
 
 use super::Shared;
 use super::execution::Execution;
@@ -52,12 +56,25 @@ impl Routers {
 impl Shared {
     /// Sends a command to its aggregate's actor. Whatever goes wrong on the way is answered to the caller.
     pub(super) fn dispatch(self: &Arc<Self>, command: Command, execution: Box<Execution>) {
+        let routers = &self.routers;
         match command {
-            Command::StaffUtilisation(id, command) => {
-                self.routers.staff_utilisation.send(self, id.0, command, execution);
-            }
-            Command::LoyaltyBalance(id, command) => self.routers.loyalty_balance.send(self, id.0, command, execution),
-            Command::Booking(id, command) => self.routers.booking.send(self, id.0, command, execution),
+            Command::StaffUtilisation(id, command) => self.send(&routers.staff_utilisation, id.0, command, execution),
+            Command::LoyaltyBalance(id, command) => self.send(&routers.loyalty_balance, id.0, command, execution),
+            Command::Booking(id, command) => self.send(&routers.booking, id.0, command, execution),
         }
+    }
+
+    fn send<A: Routed>(
+        self: &Arc<Self>,
+        router: &Router<A>,
+        aggregate_id: Uuid,
+        command: A::Command,
+        mut execution: Box<Execution>,
+    ) {
+        // A child of whatever sends: the request, or the actor that asks.
+        execution.span =
+            trace::decide(StreamId { tenant_id: execution.tenant_id, aggregate_type: A::TYPE, aggregate_id });
+        execution.waiting = Some(router.mailboxes.enter());
+        router.send(self, aggregate_id, command, execution);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use codeccloud_actors::metrics_catalogue::POSTGRES_RESTARTS;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
@@ -71,6 +72,7 @@ pub(super) async fn supervise(
         }
         health.pid.store(postmaster.pid().unwrap_or(0), Ordering::Relaxed);
         health.restarts.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!(POSTGRES_RESTARTS.name).increment(1);
     }
 }
 

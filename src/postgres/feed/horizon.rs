@@ -21,7 +21,6 @@ struct Held {
     last_report: Option<Instant>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
 struct Holder {
     pid: String,
     application: String,
@@ -50,7 +49,7 @@ impl HorizonWatch {
             transaction_id = horizon,
             "a transaction holds the feed back: events behind it wait until it ends"
         );
-        self.report(Some(holder), age);
+        self.report(holder, age);
     }
 
     /// How long the horizon has been held, when that is worth a look now.
@@ -61,33 +60,33 @@ impl HorizonWatch {
             held.since = Instant::now();
             held.last_report = None;
             if let Some(holder) = held.reported.take() {
-                gauge(&holder, 0.0);
-                metrics::gauge!(names::FEED_HORIZON_AGE.name).set(0.0);
+                gauges(&holder, 0.0);
             }
             return None;
         }
         let age = held.since.elapsed();
+        if let Some(holder) = &held.reported {
+            gauges(holder, age.as_secs_f64());
+        }
         let due = held.last_report.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
         (age >= self.warn_after && due).then_some(age)
     }
 
-    fn report(&self, holder: Option<Holder>, age: Duration) {
+    fn report(&self, holder: Holder, age: Duration) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::gauge!(names::FEED_HORIZON_AGE.name).set(age.as_secs_f64());
-        if let Some(before) = held.reported.take().filter(|before| Some(before) != holder.as_ref()) {
-            gauge(&before, 0.0);
+        if let Some(before) = held.reported.take() {
+            gauges(&before, 0.0);
         }
-        if let Some(holder) = &holder {
-            gauge(holder, age.as_secs_f64());
-        }
-        held.reported = holder;
+        gauges(&holder, age.as_secs_f64());
+        held.reported = Some(holder);
         held.last_report = Some(Instant::now());
     }
 }
 
-fn gauge(holder: &Holder, age_seconds: f64) {
+fn gauges(holder: &Holder, age_seconds: f64) {
     let labels = [("pid", holder.pid.clone()), ("application", holder.application.clone())];
     metrics::gauge!(names::FEED_HORIZON_HOLDER_AGE.name, &labels).set(age_seconds);
+    metrics::gauge!(names::FEED_HORIZON_AGE.name).set(age_seconds);
 }
 
 /// Process and application are visible to every role, unlike what it runs.

@@ -103,7 +103,11 @@ impl Lane {
             match self.transact(&part, &batch).await {
                 Ok(committed) => {
                     record_commit(&self.name, part.len());
-                    part.into_iter().for_each(|queued| finish(queued, Ok(committed)));
+                    let size = part.len();
+                    for queued in part {
+                        queued.span.record("lane", self.name.as_str()).record("batch_size", size);
+                        finish(queued, Ok(committed));
+                    }
                     self.waker.committed();
                 }
                 Err(Refused::Elsewhere { streams, customers }) => {
@@ -274,6 +278,9 @@ fn finish(queued: Queued, result: Result<Committed, AppendError>) {
         Err(AppendError::Unknown(_)) => "unknown",
     };
     metrics::counter!(names::JOURNAL_APPENDS.name, "outcome" => outcome).increment(1);
+    queued.span.record("outcome", outcome);
+    // The span ends before the answer goes out.
+    drop(queued.span);
     (queued.done)(result);
 }
 

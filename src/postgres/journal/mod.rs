@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::ports::{Append, AppendError, Completion, IdempotencyStore, Journal};
+use codeccloud_actors::trace;
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use super::Database;
 use super::feed::FeedWaker;
@@ -35,6 +37,8 @@ pub struct PostgresJournal {
 struct Queued {
     append: Append,
     done: Completion,
+    /// Disabled where nobody wants traces.
+    span: Span,
 }
 
 impl PostgresJournal {
@@ -64,7 +68,7 @@ impl PostgresJournal {
 
 impl Journal for PostgresJournal {
     fn submit(&self, append: Append, done: Completion) -> bool {
-        match self.lane(append.tenant_id).try_send(Queued { append, done }) {
+        match self.lane(append.tenant_id).try_send(Queued { append, done, span: trace::append() }) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(queued)) => {
                 (queued.done)(Err(AppendError::QueueFull));

@@ -1,6 +1,7 @@
 //! A database of its own for each test, and servers to talk to.
 
 pub mod appends;
+pub mod otlp;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ impl Drop for TestDir {
 /// A real PostgreSQL with the schema applied. It ends with the test's runtime.
 pub struct Database {
     postgres: EmbeddedPostgres,
-    _dir: TestDir,
+    dir: TestDir,
 }
 
 impl Database {
@@ -44,7 +45,7 @@ impl Database {
         let dir = TestDir::new();
         // A crash of the machine is nothing that these tests are about.
         let postgres = EmbeddedPostgres::start_with(dir.path(), &[("fsync", "off")]).await.unwrap();
-        let database = Database { postgres, _dir: dir };
+        let database = Database { postgres, dir };
         schema::apply(&mut database.owner().await).await.unwrap();
         database
     }
@@ -60,6 +61,11 @@ impl Database {
     /// To the server's database, past all policies.
     pub fn superuser_url(&self) -> String {
         self.postgres.url().replacen("codeccloud@", "codeccloud_bootstrap@", 1)
+    }
+
+    /// What PostgreSQL has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("postgres.log")).unwrap()
     }
 
     pub fn database(&self) -> codeccloud::postgres::Database {

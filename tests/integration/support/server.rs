@@ -50,6 +50,13 @@ impl Server {
         Server::of(command(data_dir))
     }
 
+    /// The same, with its traces sent to `endpoint`, at once.
+    pub fn traced(data_dir: &Path, endpoint: &str) -> Server {
+        let mut command = command(data_dir);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "50");
+        Server::of(command)
+    }
+
     fn of(mut command: Command) -> Server {
         let mut child =
             command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
