@@ -104,7 +104,7 @@ impl EventSourcedQueries {
         self.fresh(scope, self.ports.projections.appointment_summaries.published()).await?;
         let found = self.bookings.find(scope.tenant_id, id).await;
         let booking = found.map_err(|away| QueryError::Unavailable(away.to_string()))?;
-        booking.filter(|booking| visible(scope, booking.customer_id)).ok_or(QueryError::NotFound("booking"))
+        booking.filter(|booking| visible(scope, booking.details.customer_id)).ok_or(QueryError::NotFound("booking"))
     }
 
     async fn many(&self, scope: Scope, filter: BookingFilter) -> Result<Page<BookingView>, QueryError> {
