@@ -289,8 +289,11 @@ impl Reference for House {
         _: Caller,
         _: ServiceId,
         change: ServiceChange,
-        _: Option<Precondition>,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{change:?}"), ())
     }
 
@@ -310,8 +313,11 @@ impl Reference for House {
         _: Caller,
         _: StaffId,
         change: StaffChange,
-        _: Option<Precondition>,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{change:?}"), ())
     }
 
@@ -321,8 +327,11 @@ impl Reference for House {
         _: Caller,
         _: StaffId,
         hours: Option<Vec<WorkingHours>>,
-        _: Option<Precondition>,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{hours:?}"), ())
     }
 
