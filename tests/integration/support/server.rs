@@ -50,6 +50,13 @@ impl Server {
         Server::of(command(data_dir))
     }
 
+    /// With some settings of the environment changed.
+    pub fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Server {
+        let mut command = command(data_dir);
+        command.envs(environment.iter().copied());
+        Server::of(command)
+    }
+
     fn of(mut command: Command) -> Server {
         let mut child =
             command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -228,7 +235,7 @@ pub fn key() -> String {
     format!("test-{}", SystemIds.uuid())
 }
 
-fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
+pub fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
     output(data_dir, &["token", "--tenant", tenant, "--role", role]).trim().to_owned()
 }
 
