@@ -74,7 +74,7 @@ pub fn grid(day: &Day, reference: &TenantReference, bookings: &[BookingView]) ->
                 column.bookings.len()
             ),
         );
-        let slots: Vec<Slot> = column.bookings.iter().map(|booking| booking.slot).collect();
+        let slots: Vec<Slot> = column.bookings.iter().map(|booking| booking.details.slot).collect();
         for (booking, place) in column.bookings.iter().zip(side_by_side(&slots)) {
             block(&mut html, day, reference, booking, place);
         }
@@ -90,14 +90,15 @@ pub fn grid(day: &Day, reference: &TenantReference, bookings: &[BookingView]) ->
 /// Everyone who works here, by name, and those who have left but have bookings.
 fn columns<'a>(reference: &'a TenantReference, bookings: &'a [BookingView]) -> Vec<Column<'a>> {
     let mut columns: Vec<(bool, &str, StaffId, Column<'a>)> = Vec::new();
-    let unknown = bookings.iter().map(|booking| booking.staff_id).filter(|id| !reference.staff.contains_key(id));
+    let unknown =
+        bookings.iter().map(|booking| booking.details.staff_id).filter(|id| !reference.staff.contains_key(id));
     let mut staff: Vec<StaffId> = reference.staff.keys().copied().chain(unknown).collect();
     staff.sort_unstable();
     staff.dedup();
     for id in staff {
         let member = reference.staff.get(&id);
-        let mut own: Vec<&BookingView> = bookings.iter().filter(|booking| booking.staff_id == id).collect();
-        own.sort_by_key(|booking| (booking.slot.start, booking.id));
+        let mut own: Vec<&BookingView> = bookings.iter().filter(|booking| booking.details.staff_id == id).collect();
+        own.sort_by_key(|booking| (booking.details.slot.start, booking.id));
         let active = member.is_some_and(|member| member.active);
         if active || !own.is_empty() {
             let name = member.map_or("Former member", |member| &member.display_name);
@@ -110,10 +111,11 @@ fn columns<'a>(reference: &'a TenantReference, bookings: &'a [BookingView]) -> V
 }
 
 fn block(html: &mut String, day: &Day, reference: &TenantReference, booking: &BookingView, place: Place) {
-    let service = booking.service_id.and_then(|id| reference.services.get(&id));
+    let details = &booking.details;
+    let service = details.service_id.and_then(|id| reference.services.get(&id));
     let service = service.map_or("Without service", |service| &service.name);
-    let from = day.minute_of(booking.slot.start);
-    let length = day.minute_of(booking.slot.end) - from;
+    let from = day.minute_of(details.slot.start);
+    let length = day.minute_of(details.slot.end) - from;
     let Place { lane, lanes } = place;
     write(
         html,
@@ -122,11 +124,11 @@ fn block(html: &mut String, day: &Day, reference: &TenantReference, booking: &Bo
              style=\"--from:{from};--length:{length};--lane:{lane};--lanes:{lanes}\">\
              <time>{}–{}</time> <b>{}</b> <i>{}</i></li>",
             booking.id,
-            booking.status.as_str(),
-            day.clock_at(booking.slot.start),
-            day.clock_at(booking.slot.end),
+            details.status.as_str(),
+            day.clock_at(details.slot.start),
+            day.clock_at(details.slot.end),
             Text(service),
-            words(booking.status),
+            words(details.status),
         ),
     );
 }

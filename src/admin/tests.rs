@@ -1,6 +1,6 @@
 use codeccloud_actors::ids::{BookingId, Version};
 use codeccloud_actors::money::{Currency, Money};
-use codeccloud_actors::sagas::booking::BookingStatus;
+use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};
 use codeccloud_actors::testing::{ANNA, HAIRCUT, salon, slot, time};
 use jiff::civil::date;
 use uuid::Uuid;
@@ -14,16 +14,18 @@ fn booking() -> BookingView {
     BookingView {
         id: BookingId(Uuid::from_u128(0xB)),
         version: Version(1),
-        status: BookingStatus::CheckedIn,
-        staff_id: ANNA,
-        service_id: Some(HAIRCUT),
-        customer_id: None,
-        slot: slot("2027-03-01T09:00:00Z", 45),
-        price: Money { currency: Currency::Chf, amount: 8_000 },
-        moved: false,
-        reason_recorded: false,
-        created_at: time("2027-02-01T09:00:00Z"),
-        updated_at: time("2027-02-01T09:00:00Z"),
+        details: BookingDetails {
+            status: BookingStatus::CheckedIn,
+            staff_id: ANNA,
+            service_id: Some(HAIRCUT),
+            customer_id: None,
+            slot: slot("2027-03-01T09:00:00Z", 45),
+            price: Money { currency: Currency::Chf, amount: 8_000 },
+            moved: false,
+            reason_recorded: false,
+            created_at: time("2027-02-01T09:00:00Z"),
+            updated_at: time("2027-02-01T09:00:00Z"),
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use codeccloud_actors::ids::{BookingId, StreamId, TenantId, Version};
 use codeccloud_actors::ports::{StoreError, StreamStore};
 use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Summary};
 use codeccloud_actors::runtime::Published;
-use codeccloud_actors::sagas::booking::{BookingDetails, BookingEvent, BookingSaga};
+use codeccloud_actors::sagas::booking::{BookingEvent, BookingSaga};
 
 use crate::ports::BookingView;
 
@@ -24,14 +24,10 @@ impl Bookings {
         if let Some(summary) = self.summaries.view().fold.model.booking(tenant_id, id) {
             return Ok(Some(view(id, summary)));
         }
-        Ok(self.folded(tenant_id, id).await?.map(|(details, version)| view_of(id, &details, version)))
+        self.folded(tenant_id, id).await
     }
 
-    async fn folded(
-        &self,
-        tenant_id: TenantId,
-        id: BookingId,
-    ) -> Result<Option<(BookingDetails, Version)>, StoreError> {
+    async fn folded(&self, tenant_id: TenantId, id: BookingId) -> Result<Option<BookingView>, StoreError> {
         let stream = StreamId { tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
         let loaded = self.streams.load(stream).await?;
         let mut saga = BookingSaga::default();
@@ -49,27 +45,10 @@ impl Bookings {
                 version = recorded.version;
             }
         }
-        Ok(saga.details.map(|details| (details, version)))
+        Ok(saga.details.map(|details| BookingView { id, version, details }))
     }
 }
 
 pub(super) fn view(id: BookingId, summary: &Summary) -> BookingView {
-    view_of(id, &summary.details, summary.version)
-}
-
-pub(super) fn view_of(id: BookingId, details: &BookingDetails, version: Version) -> BookingView {
-    BookingView {
-        id,
-        version,
-        status: details.status,
-        staff_id: details.staff_id,
-        service_id: details.service_id,
-        customer_id: details.customer_id,
-        slot: details.slot,
-        price: details.price,
-        moved: details.moved,
-        reason_recorded: details.reason_recorded,
-        created_at: details.created_at,
-        updated_at: details.updated_at,
-    }
+    BookingView { id, version: summary.version, details: summary.details.clone() }
 }

@@ -11,13 +11,12 @@ use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{IdempotencyRecord, IdempotencyStore, Ids, SealedRow, StoredAnswer, StreamStore};
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Published, Runtime, Submission};
-use codeccloud_actors::sagas::booking::BookingCommand;
 use futures_util::future::BoxFuture;
 
 use super::Sessions;
 use super::bookings::Bookings;
 use super::in_flight::{InFlight, Place, Shared};
-use crate::ports::{Answered, CommandError, CommandRequest, Commands, Reference, Rendering};
+use crate::ports::{Answered, CommandError, CommandRequest, Commands, Note, Reference, Rendering};
 use crate::vault::{CustomerKey, CustomerProfile, NoteKind, Sealing, Vault, VaultError};
 
 /// Commands in scale mode: personal data is sealed, the aggregates' actors decide, and one append holds it all.
@@ -211,14 +210,8 @@ impl EventSourcedCommands {
             let known = self.ports.vault.profiles(tenant_id, &[customer_id]).await.map_err(vault_away)?;
             person.profile = known.get(&customer_id).map(|known| known.profile.clone());
         }
-        let texts = [
-            (&request.personal.note, NoteKind::Note),
-            (&request.personal.cancellation_reason, NoteKind::CancellationReason),
-        ];
-        for (text, kind) in texts {
-            if let (Some((booking_id, text)), Some(key)) = (text, &person.key) {
-                person.rows.push(SealedRow::Note(key.seal_note(*booking_id, kind, text)));
-            }
+        if let (Some(Note { booking_id, kind, text }), Some(key)) = (&request.personal.note, &person.key) {
+            person.rows.push(SealedRow::Note(key.seal_note(*booking_id, *kind, text)));
         }
         Ok(person)
     }
@@ -228,7 +221,7 @@ impl EventSourcedCommands {
         let Command::Booking(id, _) = &request.command else { return Ok(None) };
         let booking: Option<_> =
             self.bookings.find(request.tenant_id, BookingId(id.0)).await.map_err(|away| unavailable(&away))?;
-        Ok(booking.and_then(|booking| booking.customer_id))
+        Ok(booking.and_then(|booking| booking.details.customer_id))
     }
 
     fn metadata(&self, request: &CommandRequest, command_id: CommandId) -> Bytes {
@@ -256,16 +249,15 @@ impl Commands for EventSourcedCommands {
 
 /// Builds the answer when the command is decided, and what is stored of it.
 fn responding(request: CommandRequest, person: Person) -> Respond {
-    let reason = request.personal.cancellation_reason.map(|(_, text)| text);
+    let note = request.personal.note.filter(|note| note.kind == NoteKind::CancellationReason);
     let is_booking = matches!(request.command, Command::Booking(_, _));
-    let hides_reason = !matches!(request.command, Command::Booking(_, BookingCommand::Cancel { .. }));
     Arc::new(move |verdict| {
         let answer = (request.render)(&Rendering {
             verdict,
             tenant_id: request.tenant_id,
             customer_id: person.customer_id,
             customer: person.profile.as_ref(),
-            cancellation_reason: reason.as_deref().filter(|_| !hides_reason),
+            cancellation_reason: note.as_ref().map(|note| note.text.as_str()),
         });
         let record = request.idempotency.as_ref().filter(|_| is_stored(answer.status)).map(|idempotency| {
             let key = person.key.as_ref().filter(|_| is_booking && answer.status < 400);

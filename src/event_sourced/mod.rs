@@ -4,6 +4,7 @@ mod bookings;
 mod commands;
 mod in_flight;
 mod past;
+mod points;
 mod queries;
 mod sessions;
 

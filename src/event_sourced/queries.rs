@@ -1,11 +1,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use codeccloud_actors::aggregates::loyalty_balance::{LoyaltyBalance, LoyaltyBalanceEvent};
 use codeccloud_actors::aggregates::staff_utilisation::{Calendar, SlotQuery, bookable_slots};
-use codeccloud_actors::envelope::RecordedEvent;
-use codeccloud_actors::event::EventBody;
-use codeccloud_actors::ids::{AggregateType, BookingId, CustomerId, StaffId, StreamId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, StaffId, TenantId, Version};
 use codeccloud_actors::ports::{Clock, StreamStore};
 use codeccloud_actors::projections::Projection;
 use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Of};
@@ -24,7 +21,7 @@ use crate::ports::{
 
 /// Queries in scale mode: from the projections, in memory.
 pub struct EventSourcedQueries {
-    ports: QueryPorts,
+    pub(super) ports: QueryPorts,
     bookings: Bookings,
 }
 
@@ -47,7 +44,11 @@ impl EventSourcedQueries {
     }
 
     /// The newest model that has the user's last write in it, or the newest there is when that takes too long.
-    async fn fresh<P: Projection>(&self, scope: Scope, published: &Published<P>) -> Result<Arc<View<P>>, QueryError> {
+    pub(super) async fn fresh<P: Projection>(
+        &self,
+        scope: Scope,
+        published: &Published<P>,
+    ) -> Result<Arc<View<P>>, QueryError> {
         if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, &scope.caller) {
             let deadline = Instant::now() + self.ports.read_your_writes;
             if !published.wait_past(transaction_id, deadline).await {
@@ -64,7 +65,7 @@ impl EventSourcedQueries {
         Ok(view)
     }
 
-    fn reference(&self, tenant_id: TenantId) -> Result<Arc<TenantReference>, QueryError> {
+    pub(super) fn reference(&self, tenant_id: TenantId) -> Result<Arc<TenantReference>, QueryError> {
         self.ports.reference.tenant(tenant_id).ok_or(QueryError::NotFound("tenant"))
     }
 
@@ -104,7 +105,7 @@ impl EventSourcedQueries {
         self.fresh(scope, self.ports.projections.appointment_summaries.published()).await?;
         let found = self.bookings.find(scope.tenant_id, id).await;
         let booking = found.map_err(|away| QueryError::Unavailable(away.to_string()))?;
-        booking.filter(|booking| visible(scope, booking.customer_id)).ok_or(QueryError::NotFound("booking"))
+        booking.filter(|booking| visible(scope, booking.details.customer_id)).ok_or(QueryError::NotFound("booking"))
     }
 
     async fn many(&self, scope: Scope, filter: BookingFilter) -> Result<Page<BookingView>, QueryError> {
@@ -151,57 +152,6 @@ impl EventSourcedQueries {
         let filter = BookingFilter { from: Some(from), to: Some(to), limit: wanted, ..filter.clone() };
         let found = self.ports.past.list(scope.tenant_id, filter).await;
         found.map_err(|away| QueryError::Unavailable(away.to_string()))
-    }
-
-    async fn points(&self, scope: Scope, customer_id: CustomerId) -> Result<LoyaltyView, QueryError> {
-        if !visible(scope, Some(customer_id)) {
-            return Err(QueryError::NotFound("customer"));
-        }
-        let reference = self.reference(scope.tenant_id)?;
-        let view = self.fresh(scope, self.ports.projections.loyalty_balances.published()).await?;
-        let none = LoyaltyBalance::default();
-        let (balance, version) =
-            view.fold.model.balance(scope.tenant_id, customer_id).unwrap_or((&none, Version::NONE));
-        let now = self.ports.clock.now();
-        Ok(LoyaltyView {
-            customer_id,
-            balance: balance.balance_at(now),
-            earned_last_year: u32::try_from(balance.earned_within_year(now)).unwrap_or(u32::MAX),
-            tier: balance.tier_at(now, &reference.loyalty).map(|tier| tier.name.clone()),
-            next_expiry: balance.next_expiry(now),
-            version,
-        })
-    }
-
-    async fn history(
-        &self,
-        scope: Scope,
-        customer_id: CustomerId,
-        before: Option<Version>,
-        limit: usize,
-    ) -> Result<Page<LoyaltyEntry>, QueryError> {
-        if !visible(scope, Some(customer_id)) {
-            return Err(QueryError::NotFound("customer"));
-        }
-        let away = |error: codeccloud_actors::ports::StoreError| QueryError::Unavailable(error.to_string());
-        let stream = StreamId {
-            tenant_id: scope.tenant_id,
-            aggregate_type: AggregateType::LoyaltyBalance,
-            aggregate_id: customer_id.0,
-        };
-        let loaded = self.ports.streams.load(stream).await.map_err(away)?;
-        let last = before.map_or(loaded.head, |before| Version(before.0.saturating_sub(1)).min(loaded.head));
-        let first = Version(last.0.saturating_sub(u32::try_from(limit).unwrap_or(u32::MAX)));
-        let mut events = Vec::new();
-        let mut at = first;
-        while at < last {
-            let page = self.ports.streams.read(&loaded, at).await.map_err(away)?;
-            let Some(end) = page.last().map(|event| event.version) else { break };
-            events.extend(page.into_iter().filter(|event| event.version <= last));
-            at = end;
-        }
-        let items = events.iter().rev().filter_map(entry).collect();
-        Ok(Page { items, more: first > Version::NONE })
     }
 
     async fn utilisation(
@@ -275,7 +225,7 @@ impl Queries for EventSourcedQueries {
     }
 }
 
-fn visible(scope: Scope, customer_id: Option<CustomerId>) -> bool {
+pub(super) fn visible(scope: Scope, customer_id: Option<CustomerId>) -> bool {
     scope.caller.own_customer().is_none_or(|own| customer_id == Some(own))
 }
 
@@ -322,22 +272,4 @@ fn from_memory(
         .take(wanted)
         .map(|(id, summary)| view(id, summary))
         .collect()
-}
-
-fn entry(recorded: &RecordedEvent) -> Option<LoyaltyEntry> {
-    let event = LoyaltyBalanceEvent::from_event(recorded.event.as_ref().ok()?)?;
-    let (points, booking_id) = match event {
-        LoyaltyBalanceEvent::Accrued(event) => (i64::from(event.points), Some(event.booking_id)),
-        LoyaltyBalanceEvent::Redeemed(event) => (-i64::from(event.points), None),
-        LoyaltyBalanceEvent::Adjusted(event) => (i64::from(event.points), None),
-        LoyaltyBalanceEvent::Reversed(event) => (-i64::from(event.points), Some(event.booking_id)),
-        LoyaltyBalanceEvent::Expired(event) => (-i64::from(event.points), None),
-    };
-    Some(LoyaltyEntry {
-        version: recorded.version,
-        kind: event.event_type(),
-        points,
-        booking_id,
-        occurred_at: recorded.occurred_at,
-    })
 }

@@ -5,20 +5,19 @@ use actix_web::http::StatusCode;
 use codeccloud_actors::metrics_catalogue::{HTTP_DURATION, HTTP_REQUESTS};
 use metrics::{Counter, Histogram, counter, histogram};
 
-use super::route::Route;
-
 /// A route's series, looked up once for each worker: doing so for each request would cost more than counting.
 pub struct RouteMetrics {
-    route: &'static Route,
+    method: &'static str,
+    route: &'static str,
     duration: Histogram,
     /// A route answers with a handful of statuses.
     by_status: RefCell<Vec<(StatusCode, Counter)>>,
 }
 
 impl RouteMetrics {
-    pub fn of(route: &'static Route) -> RouteMetrics {
-        let duration = histogram!(HTTP_DURATION.name, "route" => route.path);
-        RouteMetrics { route, duration, by_status: RefCell::default() }
+    pub fn of(method: &'static str, route: &'static str) -> RouteMetrics {
+        let duration = histogram!(HTTP_DURATION.name, "route" => route);
+        RouteMetrics { method, route, duration, by_status: RefCell::default() }
     }
 
     pub fn record(&self, status: StatusCode, duration: Duration) {
@@ -33,7 +32,7 @@ impl RouteMetrics {
     }
 
     fn requests(&self, status: StatusCode) -> Counter {
-        let (route, method) = (self.route.path, self.route.verb.as_str());
-        counter!(HTTP_REQUESTS.name, "route" => route, "method" => method, "status" => status.as_str().to_owned())
+        let status = status.as_str().to_owned();
+        counter!(HTTP_REQUESTS.name, "route" => self.route, "method" => self.method, "status" => status)
     }
 }

@@ -53,6 +53,9 @@ use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Refer
 /// Browsers may ask again after this long whether they may ask.
 const PREFLIGHT_SECONDS: usize = 3_600;
 
+/// For the head of a request. Whoever sends it more slowly holds a connection for nothing.
+const HEAD_WAIT: Duration = Duration::from_secs(5);
+
 pub struct Door {
     pub commands: Arc<dyn Commands>,
     pub queries: Arc<dyn Queries>,
@@ -93,11 +96,12 @@ pub fn serve(
         .workers(limits.workers)
         .shutdown_timeout(limits.shutdown.as_secs())
         .disable_signals()
+        .client_request_timeout(HEAD_WAIT)
         .listen(listener)?;
     Ok(server.run())
 }
 
-/// Layers, from the outermost: request id, CORS, and for each route its gate.
+/// Layers, from the outermost: request id, words for what the framework refuses, CORS, and for each route its gate.
 fn app(
     door: Arc<Door>,
     further: impl FnOnce(&mut ServiceConfig),
@@ -116,6 +120,7 @@ fn app(
         .configure(further)
         .default_service(web::to(unmatched::unknown_route))
         .wrap(cors(&door.cors_origins))
+        .wrap(from_fn(unmatched::explain))
         .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
             let ids = ids.clone();
             async move { request_id::assign(&*ids, request, next).await }

@@ -103,7 +103,7 @@ fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
         header("Idempotency-Key", true, schema);
     }
     match route.versions {
-        Versions::None => {}
+        Versions::None | Versions::Sent => {}
         Versions::Read => header("If-None-Match", false, json!({ "type": "string" })),
         Versions::Change => header("If-Match", false, json!({ "type": "string" })),
     }

@@ -58,6 +58,8 @@ pub enum Content {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Versions {
     None,
+    /// Sends it, for the `If-Match` of a change. What the answer shows can change without its version.
+    Sent,
     /// Sends it and honours `If-None-Match`.
     Read,
     /// Honours `If-Match` and sends the one that holds afterwards.
@@ -129,6 +131,10 @@ impl Verb {
             Verb::Patch => Method::PATCH,
             Verb::Delete => Method::DELETE,
         }
+    }
+
+    pub fn of(method: &Method) -> Option<Verb> {
+        [Verb::Get, Verb::Post, Verb::Put, Verb::Patch, Verb::Delete].into_iter().find(|verb| verb.method() == *method)
     }
 
     pub fn as_str(self) -> &'static str {

@@ -54,7 +54,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         summary: "One booking",
         success: ok::<Booking<'static>>(),
-        versions: Versions::Read,
+        versions: Versions::Sent,
         ..Route::new(Verb::Get, "/v1/bookings/{bookingId}", SALON_AND_CUSTOMER, || to(bookings::get))
     },
     Route {
@@ -119,12 +119,14 @@ pub static ROUTES: &[Route] = &[
     Route {
         summary: "One service",
         success: ok::<Service>(),
+        versions: Versions::Read,
         ..Route::new(Verb::Get, "/v1/services/{serviceId}", ANYONE, || to(services::get))
     },
     Route {
         summary: "Change a service",
         body: Some(schema::<ChangeService>),
         success: ok::<Service>(),
+        versions: Versions::Change,
         further_problems: CONFLICT,
         ..Route::new(Verb::Patch, "/v1/services/{serviceId}", MANAGERS, || to(services::change))
     },
@@ -149,21 +151,30 @@ pub static ROUTES: &[Route] = &[
         ..Route::new(Verb::Post, "/v1/staff/invite", MANAGERS, || to(staff::invite))
     },
     Route {
+        summary: "One staff member",
+        success: ok::<StaffMember>(),
+        versions: Versions::Read,
+        ..Route::new(Verb::Get, "/v1/staff/{staffId}", ANYONE, || to(staff::get))
+    },
+    Route {
         summary: "Change a staff member",
         body: Some(schema::<ChangeStaff>),
         success: ok::<StaffMember>(),
+        versions: Versions::Change,
         further_problems: CONFLICT,
         ..Route::new(Verb::Patch, "/v1/staff/{staffId}", MANAGERS, || to(staff::change))
     },
     Route {
         summary: "When a staff member works",
         success: ok::<WorkingHours>(),
+        versions: Versions::Read,
         ..Route::new(Verb::Get, "/v1/staff/{staffId}/working-hours", SALON, || to(staff::get_hours))
     },
     Route {
         summary: "Set the weekly hours of a staff member",
         body: Some(schema::<WorkingHours>),
         success: ok::<WorkingHours>(),
+        versions: Versions::Change,
         ..Route::new(Verb::Put, "/v1/staff/{staffId}/working-hours", MANAGERS, || to(staff::put_hours))
     },
     Route {
@@ -214,7 +225,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         summary: "A customer's points",
         success: ok::<LoyaltyAccount>(),
-        versions: Versions::Read,
+        versions: Versions::Sent,
         ..Route::new(Verb::Get, "/v1/loyalty/{customerId}", SALON_AND_CUSTOMER, || to(loyalty::balance))
     },
     Route {

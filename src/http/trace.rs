@@ -5,18 +5,17 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::request_id;
-use super::route::Route;
 use crate::telemetry;
 
 const TRACEPARENT: &str = "traceparent";
 
-pub fn request_span(route: &Route, request: &HttpRequest) -> Span {
+pub fn request_span(method: &'static str, route: &'static str, request: &HttpRequest) -> Span {
     let span = tracing::info_span!(
         "request",
         otel.name = Empty,
         otel.kind = "server",
-        method = route.verb.as_str(),
-        route = route.path,
+        method,
+        route,
         request_id = Empty,
         tenant_id = Empty,
         status = Empty,
@@ -24,7 +23,7 @@ pub fn request_span(route: &Route, request: &HttpRequest) -> Span {
     if span.is_disabled() {
         return span;
     }
-    span.record("otel.name", format!("{} {}", route.verb.as_str(), route.path));
+    span.record("otel.name", format!("{method} {route}"));
     span.record("request_id", request_id::of(request));
     if let Some(traceparent) = incoming(request) {
         telemetry::set_parent(&span, traceparent);

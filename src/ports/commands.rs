@@ -8,7 +8,7 @@ use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId, Version};
 use futures_util::future::BoxFuture;
 
-use crate::vault::CustomerProfile;
+use crate::vault::{CustomerProfile, NoteKind};
 
 pub trait Commands: Send + Sync + 'static {
     /// Decides and commits, or replays the answer that the same key got before.
@@ -42,8 +42,14 @@ pub struct IdempotencyKey {
 #[derive(Default)]
 pub struct Personal {
     pub customer: Option<(CustomerId, CustomerProfile)>,
-    pub note: Option<(BookingId, String)>,
-    pub cancellation_reason: Option<(BookingId, String)>,
+    pub note: Option<Note>,
+}
+
+/// Free text about a booking. A later one of the same kind takes its place.
+pub struct Note {
+    pub booking_id: BookingId,
+    pub kind: NoteKind,
+    pub text: String,
 }
 
 #[derive(Debug, Clone)]

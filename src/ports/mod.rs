@@ -10,7 +10,7 @@ mod reference;
 
 pub use authenticator::{Authenticator, Identity, InvalidToken};
 pub use commands::{
-    Answered, CommandError, CommandRequest, Commands, IdempotencyKey, Personal, Render, Rendering, RequestMeta,
+    Answered, CommandError, CommandRequest, Commands, IdempotencyKey, Note, Personal, Render, Rendering, RequestMeta,
 };
 pub use customers::{Customers, CustomersError};
 pub use queries::{
@@ -19,6 +19,6 @@ pub use queries::{
 };
 pub use readiness::Readiness;
 pub use reference::{
-    HoursException, Invited, NewMember, NewService, NewStaff, NewTimeOff, Reference, ReferenceError, ServiceChange,
-    StaffChange, TimeOffEntry, WorkingHours,
+    HoursException, Invited, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference, ReferenceError,
+    ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };

@@ -1,7 +1,6 @@
 use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, TenantId, Version};
-use codeccloud_actors::money::Money;
-use codeccloud_actors::sagas::booking::BookingStatus;
+use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};
 use codeccloud_actors::time::{Slot, Timestamp};
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
@@ -66,16 +65,7 @@ pub struct SlotOffer {
 pub struct BookingView {
     pub id: BookingId,
     pub version: Version,
-    pub status: BookingStatus,
-    pub staff_id: StaffId,
-    pub service_id: Option<ServiceId>,
-    pub customer_id: Option<CustomerId>,
-    pub slot: Slot,
-    pub price: Money,
-    pub moved: bool,
-    pub reason_recorded: bool,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
+    pub details: BookingDetails,
 }
 
 #[derive(Debug, Clone, Default)]

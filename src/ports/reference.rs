@@ -11,6 +11,9 @@ use uuid::Uuid;
 
 use super::IdempotencyKey;
 
+/// Whether reference data is still as a caller has seen it. Asked of what the change's own transaction finds.
+pub type Precondition = Arc<dyn Fn(&TenantReference) -> bool + Send + Sync>;
+
 /// Reference data: rows in every stage. Reads come from memory; a change returns once this node's memory has it.
 pub trait Reference: Send + Sync + 'static {
     /// `None` for a tenant that isn't there, or is deleted.
@@ -30,6 +33,7 @@ pub trait Reference: Send + Sync + 'static {
         caller: Caller,
         id: ServiceId,
         change: ServiceChange,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>>;
 
     fn create_staff(
@@ -46,6 +50,7 @@ pub trait Reference: Send + Sync + 'static {
         caller: Caller,
         id: StaffId,
         change: StaffChange,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>>;
 
     /// `None` puts no hours on record: always available.
@@ -55,6 +60,7 @@ pub trait Reference: Send + Sync + 'static {
         caller: Caller,
         id: StaffId,
         hours: Option<Vec<WorkingHours>>,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>>;
 
     /// Hours of one day; `intervals: None` takes the exception away.
@@ -176,6 +182,8 @@ pub enum ReferenceError {
     Conflict(String),
     #[error("{field}: {message}")]
     Invalid { field: &'static str, message: String },
+    #[error("it has changed since")]
+    Outdated,
     #[error("the idempotency key was used for another request")]
     IdempotencyConflict,
     /// The database's policies refuse it: not a member, or no longer one.

@@ -1,10 +1,8 @@
-use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, TenantId, Version};
-use codeccloud_actors::money::Money;
+use codeccloud_actors::ids::{BookingId, TenantId, Version};
 use codeccloud_actors::ports::StoreError;
-use codeccloud_actors::sagas::booking::BookingStatus;
-use codeccloud_actors::time::{Slot, Timestamp};
+use codeccloud_actors::sagas::booking::BookingDetails;
+use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -16,23 +14,6 @@ use crate::ports::{BookingFilter, BookingOrder, BookingView};
 /// Lists bookings from the rows of their sagas.
 pub struct PostgresPastBookings {
     pool: ConnectionPool,
-}
-
-/// The state that the booking saga writes.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SagaState {
-    status: BookingStatus,
-    staff_id: StaffId,
-    service_id: Option<ServiceId>,
-    customer_id: Option<CustomerId>,
-    slot_start: Timestamp,
-    slot_end: Timestamp,
-    price: Money,
-    moved: bool,
-    reason_recorded: bool,
-    created_at: Timestamp,
-    updated_at: Timestamp,
 }
 
 impl PostgresPastBookings {
@@ -88,20 +69,9 @@ impl PastBookings for PostgresPastBookings {
 
 fn booking(row: &Row) -> Result<BookingView, StoreError> {
     let JsonText(state) = row.get(2);
-    let state: SagaState = serde_json::from_slice(state).map_err(away)?;
-    let slot = Slot::new(state.slot_start, state.slot_end).ok_or_else(|| away("a booking with an empty slot"))?;
     Ok(BookingView {
         id: BookingId(row.get(0)),
         version: Version(u32::try_from(row.get::<_, i32>(1)).map_err(away)?),
-        status: state.status,
-        staff_id: state.staff_id,
-        service_id: state.service_id,
-        customer_id: state.customer_id,
-        slot,
-        price: state.price,
-        moved: state.moved,
-        reason_recorded: state.reason_recorded,
-        created_at: state.created_at,
-        updated_at: state.updated_at,
+        details: BookingDetails::read_saga_state(state).map_err(away)?,
     })
 }

@@ -41,6 +41,18 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0005_reference_changes.up.sql"),
         include_str!("../../schema/0005_reference_changes.down.sql"),
     ),
+    Migration::new(
+        7,
+        "reschedule_reason",
+        include_str!("../../schema/0007_reschedule_reason.up.sql"),
+        include_str!("../../schema/0007_reschedule_reason.down.sql"),
+    ),
+    Migration::new(
+        8,
+        "invitations",
+        include_str!("../../schema/0008_invitations.up.sql"),
+        include_str!("../../schema/0008_invitations.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

@@ -23,6 +23,8 @@ impl fmt::Debug for CustomerProfile {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct BookingNotes {
     pub note: Option<String>,
+    /// Of the last move that gave one.
+    pub reschedule_reason: Option<String>,
     pub cancellation_reason: Option<String>,
 }
 
@@ -30,6 +32,7 @@ impl BookingNotes {
     pub(super) fn put(&mut self, kind: NoteKind, text: String) {
         match kind {
             NoteKind::Note => self.note = Some(text),
+            NoteKind::RescheduleReason => self.reschedule_reason = Some(text),
             NoteKind::CancellationReason => self.cancellation_reason = Some(text),
         }
     }
@@ -44,15 +47,17 @@ impl fmt::Debug for BookingNotes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoteKind {
     Note,
+    RescheduleReason,
     CancellationReason,
 }
 
 impl NoteKind {
-    const ALL: [NoteKind; 2] = [NoteKind::Note, NoteKind::CancellationReason];
+    const ALL: [NoteKind; 3] = [NoteKind::Note, NoteKind::RescheduleReason, NoteKind::CancellationReason];
 
     pub fn as_str(self) -> &'static str {
         match self {
             NoteKind::Note => "note",
+            NoteKind::RescheduleReason => "reschedule_reason",
             NoteKind::CancellationReason => "cancellation_reason",
         }
     }

@@ -195,7 +195,12 @@ async fn name(vault: &Vault, customer_id: CustomerId) -> Result<Option<String>, 
 async fn what_is_sealed_comes_back_and_is_not_stored_in_plain() {
     let world = World::new();
     let key = world.book(ANNA, &profile("Anna")).await;
-    for (kind, text) in [(NoteKind::Note, "Sonnenallergie"), (NoteKind::CancellationReason, "krank")] {
+    let texts = [
+        (NoteKind::Note, "Sonnenallergie"),
+        (NoteKind::RescheduleReason, "Prüfung"),
+        (NoteKind::CancellationReason, "krank"),
+    ];
+    for (kind, text) in texts {
         let note = key.seal_note(BOOKING, kind, text);
         assert!(!note.ciphertext.windows(5).any(|window| window == &text.as_bytes()[..5]));
         world.store.notes.lock().unwrap().push((TENANT, note));
@@ -213,6 +218,7 @@ async fn what_is_sealed_comes_back_and_is_not_stored_in_plain() {
     assert!(other.profiles(OTHER_TENANT, &[ANNA]).await.unwrap().is_empty());
     let notes = &other.notes(TENANT, &[BOOKING]).await.unwrap()[&BOOKING];
     assert_eq!(notes.note.as_deref(), Some("Sonnenallergie"));
+    assert_eq!(notes.reschedule_reason.as_deref(), Some("Prüfung"));
     assert_eq!(notes.cancellation_reason.as_deref(), Some("krank"));
     let answer = key.seal_answer(b"{}");
     assert_eq!(other.open_answer(TENANT, ANNA, &answer).await.unwrap().as_deref(), Some(&b"{}"[..]));

@@ -3,6 +3,7 @@
 
 mod booking;
 mod crash;
+mod door;
 mod embedded;
 mod feed;
 mod feed_running;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use codeccloud::clock::SystemIds;
 use codeccloud::ports::{
-    HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Reference, ReferenceError,
-    ServiceChange, StaffChange, WorkingHours,
+    HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference,
+    ReferenceError, ServiceChange, StaffChange, WorkingHours,
 };
 use codeccloud::postgres::{DatabaseRole, PostgresReference};
 use codeccloud_actors::envelope::{Caller, Role};
@@ -37,13 +37,13 @@ async fn a_change_is_in_memory_when_it_returns() {
     assert_eq!(service.qualified, Some([anna].into()));
 
     let change = ServiceChange { active: Some(false), staff_ids: Some(None), ..ServiceChange::default() };
-    node.change_service(TENANT, OWNER, id, change).await.unwrap();
+    node.change_service(TENANT, OWNER, id, change, None).await.unwrap();
     let service = node.tenant(TENANT).unwrap().services[&id].clone();
     assert_eq!((service.active, service.qualified, service.buffer_after_minutes), (false, None, 10));
     assert_eq!(service.price, cut().price);
 
     let change = StaffChange { active: Some(false), ..StaffChange::default() };
-    node.change_staff(TENANT, OWNER, anna, change).await.unwrap();
+    node.change_staff(TENANT, OWNER, anna, change, None).await.unwrap();
     let member = node.tenant(TENANT).unwrap().staff[&anna].clone();
     assert_eq!((member.active, member.display_name.as_str()), (false, "Anna"));
 }
@@ -56,10 +56,10 @@ async fn hours_and_time_off_are_kept() {
     assert!(availability().weekly.is_none());
 
     let hours = WorkingHours { weekday: 1, start_minute: 540, end_minute: 1440 };
-    node.set_working_hours(TENANT, OWNER, anna, Some(vec![hours])).await.unwrap();
+    node.set_working_hours(TENANT, OWNER, anna, Some(vec![hours]), None).await.unwrap();
     let monday = &availability().weekly.unwrap()[0];
     assert_eq!(*monday, [LocalInterval { start_minute: 540, end_minute: 1440 }]);
-    node.set_working_hours(TENANT, OWNER, anna, None).await.unwrap();
+    node.set_working_hours(TENANT, OWNER, anna, None, None).await.unwrap();
     assert!(availability().weekly.is_none());
 
     let day = date(2030, 1, 1);
@@ -103,25 +103,59 @@ async fn refuses_who_is_unknown_and_what_is_wrong() {
     let (_database, node) = salon().await;
     let refused = node.create_service(TENANT, STRANGER, cut(), None).await;
     assert_eq!(refused, Err(ReferenceError::Forbidden));
-    let refused = node.set_working_hours(TENANT, STRANGER, NOBODY, None).await;
+    let refused = node.set_working_hours(TENANT, STRANGER, NOBODY, None, None).await;
     assert_eq!(refused, Err(ReferenceError::Forbidden), "not told what is there");
-    let refused = node.set_working_hours(TENANT, OWNER, NOBODY, None).await;
+    let refused = node.set_working_hours(TENANT, OWNER, NOBODY, None, None).await;
     assert_eq!(refused, Err(ReferenceError::NotFound("staff member")));
     let unknown = ServiceId(NOBODY.0);
-    let refused = node.change_service(TENANT, OWNER, unknown, ServiceChange::default()).await;
+    let refused = node.change_service(TENANT, OWNER, unknown, ServiceChange::default(), None).await;
     assert_eq!(refused, Err(ReferenceError::NotFound("service")));
     let new = NewService { staff_ids: Some(vec![NOBODY]), ..cut() };
     let refused = node.create_service(TENANT, OWNER, new, None).await;
     assert!(matches!(refused, Err(ReferenceError::Invalid { field: "staffIds", .. })), "{refused:?}");
 
-    // One of the staff is a member, but no owner: the policies let nobody else make members.
+    // One of the staff is a member, but has nobody to invite; the database itself says so.
     let ben = NewMember { user_id: UserId(Uuid::from_u128(1)), role: Role::Staff, display_name: None };
     node.invite(TENANT, OWNER, ben.clone(), None).await.unwrap();
     assert!(matches!(node.invite(TENANT, OWNER, ben, None).await, Err(ReferenceError::Conflict(_))));
     let by_ben = Caller { user_id: UserId(Uuid::from_u128(1)), role: Role::Owner };
-    let another = NewMember { user_id: UserId(Uuid::from_u128(2)), role: Role::Owner, display_name: None };
-    assert_eq!(node.invite(TENANT, by_ben, another, None).await, Err(ReferenceError::Forbidden));
+    let another = |role| NewMember { user_id: UserId(Uuid::from_u128(2)), role, display_name: None };
+    assert_eq!(node.invite(TENANT, by_ben, another(Role::Staff), None).await, Err(ReferenceError::Forbidden));
     assert!(node.tenant(TENANT).unwrap().services.is_empty(), "what is refused leaves nothing behind");
+}
+
+/// Both have seen the same; whoever comes second must not undo what the first did.
+#[tokio::test]
+async fn of_two_changes_of_what_was_seen_one_is_made() {
+    let (_database, node) = salon().await;
+    let (id, _) = node.create_service(TENANT, OWNER, cut(), None).await.unwrap();
+    let rename = |name: &str| {
+        let seen: Precondition = Arc::new(move |reference| reference.services[&id].name == "Cut");
+        let change = ServiceChange { name: Some(name.to_owned()), ..ServiceChange::default() };
+        node.change_service(TENANT, OWNER, id, change, Some(seen))
+    };
+    let outcomes = tokio::join!(rename("Short cut"), rename("Long cut"));
+    assert!(matches!(outcomes, (Ok(()), Err(ReferenceError::Outdated)) | (Err(ReferenceError::Outdated), Ok(()))));
+    assert_ne!(node.tenant(TENANT).unwrap().services[&id].name, "Cut");
+}
+
+#[tokio::test]
+async fn managers_invite_but_make_no_owner() {
+    let (database, node) = salon().await;
+    let member = |id, role| NewMember { user_id: UserId(Uuid::from_u128(id)), role, display_name: None };
+    node.invite(TENANT, OWNER, member(1, Role::Manager), None).await.unwrap();
+    let manager = Caller { user_id: UserId(Uuid::from_u128(1)), role: Role::Manager };
+    node.invite(TENANT, manager, member(2, Role::Staff), None).await.unwrap();
+    node.invite(TENANT, manager, member(3, Role::Manager), None).await.unwrap();
+    let refused = node.invite(TENANT, manager, member(4, Role::Owner), None).await;
+    assert_eq!(refused, Err(ReferenceError::Forbidden));
+    let again = node.invite(TENANT, manager, member(2, Role::Manager), None).await;
+    assert!(matches!(again, Err(ReferenceError::Conflict(_))), "an invitation is no promotion: {again:?}");
+
+    let revoke = "update tenant_members set revoked_at = now() where user_id = $1";
+    database.superuser().await.execute(revoke, &[&Uuid::from_u128(2)]).await.unwrap();
+    node.invite(TENANT, manager, member(2, Role::Manager), None).await.unwrap();
+    assert_eq!(node.tenant(TENANT).unwrap().members[&UserId(Uuid::from_u128(2))].role, MemberRole::Manager);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ pub struct SealedCustomer {
 pub struct SealedNote {
     pub customer_id: CustomerId,
     pub booking_id: BookingId,
-    /// `note` or `cancellation_reason`.
+    /// `note`, `reschedule_reason` or `cancellation_reason`.
     pub kind: &'static str,
     pub ciphertext: Bytes,
 }

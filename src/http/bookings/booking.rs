@@ -1,15 +1,15 @@
 use actix_web::http::StatusCode;
 use bytes::Bytes;
 use codeccloud_actors::answer::{Answer, StateView, Verdict};
-use codeccloud_actors::ids::{BookingId, CustomerId, EventId, ServiceId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, EventId, ServiceId, StaffId, TenantId};
 use codeccloud_actors::money::Money;
-use codeccloud_actors::sagas::booking::{BookingSaga, BookingStatus};
+use codeccloud_actors::sagas::booking::BookingStatus;
 use codeccloud_actors::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{BookingView, Rendering};
-use crate::vault::CustomerProfile;
+use crate::ports::{BookingView, Note, Rendering};
+use crate::vault::{CustomerProfile, NoteKind};
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -100,28 +100,35 @@ impl<'a> Booking<'a> {
         customer: Option<&'a CustomerProfile>,
         cancellation_reason: Option<&'a str>,
     ) -> Booking<'a> {
+        let details = &view.details;
         Booking {
             id: view.id,
             tenant_id,
-            service_id: view.service_id,
-            staff_id: view.staff_id,
-            customer: view.customer_id.map(|id| BookedBy {
+            service_id: details.service_id,
+            staff_id: details.staff_id,
+            customer: details.customer_id.map(|id| BookedBy {
                 id,
                 email: customer.map(|customer| customer.email.as_str()),
                 phone: customer.and_then(|customer| customer.phone.as_deref()),
                 first_name: customer.map(|customer| customer.first_name.as_str()),
                 last_name: customer.map(|customer| customer.last_name.as_str()),
             }),
-            slot_start: view.slot.start,
-            slot_end: view.slot.end,
-            status: ApiStatus::new(view.status, view.moved),
-            price: view.price,
-            created_at: view.created_at,
-            updated_at: view.updated_at,
-            rescheduled_from_id: view.moved.then_some(view.id),
+            slot_start: details.slot.start,
+            slot_end: details.slot.end,
+            status: ApiStatus::new(details.status, details.moved),
+            price: details.price,
+            created_at: details.created_at,
+            updated_at: details.updated_at,
+            rescheduled_from_id: details.moved.then_some(view.id),
             cancellation_reason,
         }
     }
+}
+
+/// Text of spaces alone says nothing.
+pub fn note(booking_id: BookingId, kind: NoteKind, text: Option<String>) -> Option<Note> {
+    let text = text.filter(|text| !text.trim().is_empty())?;
+    Some(Note { booking_id, kind, text })
 }
 
 /// Writes the answer to a change of this booking that was accepted.
@@ -130,28 +137,11 @@ pub fn changed(id: BookingId, status: StatusCode) -> impl Fn(&Rendering<'_>) -> 
         let Verdict::Accepted { state: StateView::Booking(saga), version, event_id, .. } = rendering.verdict else {
             unreachable!("a booking's command is accepted by the booking");
         };
-        let view = view_of(id, saga, *version);
+        let details = saga.details.clone().expect("an accepted command leaves a booking");
+        let view = BookingView { id, version: *version, details };
         let booking = Booking::new(&view, rendering.tenant_id, rendering.customer, rendering.cancellation_reason);
         let body = serde_json::to_vec(&BookingChanged { booking, outbox_event_id: *event_id });
         let body = Bytes::from(body.expect("a booking holds nothing that JSON can't"));
         Answer { status: status.as_u16(), body, version: Some(*version) }
-    }
-}
-
-fn view_of(id: BookingId, saga: &BookingSaga, version: Version) -> BookingView {
-    let details = saga.details.as_ref().expect("an accepted command leaves a booking");
-    BookingView {
-        id,
-        version,
-        status: details.status,
-        staff_id: details.staff_id,
-        service_id: details.service_id,
-        customer_id: details.customer_id,
-        slot: details.slot,
-        price: details.price,
-        moved: details.moved,
-        reason_recorded: details.reason_recorded,
-        created_at: details.created_at,
-        updated_at: details.updated_at,
     }
 }

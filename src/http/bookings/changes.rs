@@ -15,6 +15,7 @@ use crate::http::extractors::{Body, EmptyBody};
 use crate::http::problem::{Problem, Slug};
 use crate::http::validate::{FieldErrors, Validate};
 use crate::ports::Personal;
+use crate::vault::NoteKind;
 
 const REASON_LENGTH_MAX: usize = 500;
 
@@ -53,7 +54,7 @@ impl Validate for CancelBooking {
     }
 }
 
-/// The reason is accepted and not kept: the contract shows it nowhere, and free text is personal data.
+/// The contract's booking doesn't show the reason: it is kept in the vault, with the customer's other data.
 pub async fn reschedule(
     door: Data<Door>,
     call: Call,
@@ -63,7 +64,9 @@ pub async fn reschedule(
     let booking_id = same_booking(*path, body.value.booking_id)?;
     let slot = Slot::new(body.value.slot_start, body.value.slot_end).expect("validated");
     let command = BookingCommand::Reschedule { booking_id, slot };
-    change(&door, call, body.request_hash, booking_id, command, Personal::default()).await
+    let note = booking::note(booking_id, NoteKind::RescheduleReason, body.value.reason);
+    let personal = Personal { note, ..Personal::default() };
+    change(&door, call, body.request_hash, booking_id, command, personal).await
 }
 
 pub async fn cancel(
@@ -73,11 +76,10 @@ pub async fn cancel(
     body: Body<CancelBooking>,
 ) -> Result<HttpResponse, Problem> {
     let booking_id = same_booking(*path, body.value.booking_id)?;
-    let reason = body.value.reason.filter(|reason| !reason.trim().is_empty());
-    let (waive_fee, reason_recorded) = (body.value.waive_fee, reason.is_some());
+    let note = booking::note(booking_id, NoteKind::CancellationReason, body.value.reason);
+    let (waive_fee, reason_recorded) = (body.value.waive_fee, note.is_some());
     let command = BookingCommand::Cancel { booking_id, waive_fee, reason_recorded };
-    let cancellation_reason = reason.map(|reason| (booking_id, reason));
-    let personal = Personal { cancellation_reason, ..Personal::default() };
+    let personal = Personal { note, ..Personal::default() };
     change(&door, call, body.request_hash, booking_id, command, personal).await
 }
 

@@ -19,7 +19,7 @@ use crate::http::extractors::Body;
 use crate::http::problem::Problem;
 use crate::http::validate::{FieldErrors, Validate};
 use crate::ports::Personal;
-use crate::vault::CustomerProfile;
+use crate::vault::{CustomerProfile, NoteKind};
 
 const NOTES_LENGTH_MAX: usize = 2_000;
 
@@ -67,8 +67,7 @@ pub async fn create(door: Data<Door>, call: Call, body: Body<CreateBooking>) -> 
     let command = BookingCommand::Create { booking_id, staff_id, service_id, customer_id, slot, price };
     let personal = Personal {
         customer: Some((customer_id, customer.into())),
-        note: notes.filter(|note| !note.is_empty()).map(|note| (booking_id, note)),
-        cancellation_reason: None,
+        note: booking::note(booking_id, NoteKind::Note, notes),
     };
     let answer = booking::changed(booking_id, StatusCode::CREATED);
     let command = Command::Booking(booking_id, command);

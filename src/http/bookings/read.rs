@@ -52,19 +52,11 @@ impl Validate for BookingQuery {
     }
 }
 
-pub async fn get(
-    door: Data<Door>,
-    session: Session,
-    request: HttpRequest,
-    path: Path<BookingId>,
-) -> Result<HttpResponse, Problem> {
+/// Always whole: the customer's data in it can change while the booking's version stays.
+pub async fn get(door: Data<Door>, session: Session, path: Path<BookingId>) -> Result<HttpResponse, Problem> {
     let view = door.queries.booking(session.scope(), *path).await?;
-    let tag = (header::ETAG, etag::of(view.version));
-    if etag::is_known(&request, view.version) {
-        return Ok(HttpResponse::NotModified().insert_header(tag).finish());
-    }
     let people = People::of(&door, session.tenant_id, std::slice::from_ref(&view)).await?;
-    Ok(HttpResponse::Ok().insert_header(tag).json(people.booking(&view)))
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of(view.version))).json(people.booking(&view)))
 }
 
 pub async fn list(
@@ -112,7 +104,7 @@ fn listing<'a>(page: &Page<BookingView>, people: &'a People) -> Listing<Booking<
     let last = page.items.last().filter(|_| page.more);
     Listing {
         data: page.items.iter().map(|view| people.booking(view)).collect(),
-        next_cursor: last.map(|view| format!("{}.{}", view.slot.start.as_millis(), view.id)),
+        next_cursor: last.map(|view| format!("{}.{}", view.details.slot.start.as_millis(), view.id)),
     }
 }
 
@@ -131,11 +123,11 @@ struct People {
 
 impl People {
     async fn of(door: &Door, tenant_id: TenantId, bookings: &[BookingView]) -> Result<People, Problem> {
-        let mut customers: Vec<CustomerId> = bookings.iter().filter_map(|view| view.customer_id).collect();
+        let mut customers: Vec<CustomerId> = bookings.iter().filter_map(|view| view.details.customer_id).collect();
         customers.sort_unstable();
         customers.dedup();
         let cancelled: Vec<BookingId> =
-            bookings.iter().filter(|view| view.reason_recorded).map(|view| view.id).collect();
+            bookings.iter().filter(|view| view.details.reason_recorded).map(|view| view.id).collect();
         let mut people = People { tenant_id, profiles: HashMap::new(), reasons: HashMap::new() };
         if !customers.is_empty() {
             people.profiles = door.customers.profiles(tenant_id, &customers).await?;
@@ -147,7 +139,7 @@ impl People {
     }
 
     fn booking(&self, view: &BookingView) -> Booking<'_> {
-        let profile = view.customer_id.and_then(|id| self.profiles.get(&id));
+        let profile = view.details.customer_id.and_then(|id| self.profiles.get(&id));
         Booking::new(view, self.tenant_id, profile, self.reasons.get(&view.id).map(String::as_str))
     }
 }

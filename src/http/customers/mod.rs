@@ -3,7 +3,7 @@
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use codeccloud_actors::ids::{CustomerId, Version};
+use codeccloud_actors::ids::CustomerId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,10 +78,7 @@ pub async fn get(
 ) -> Result<HttpResponse, Problem> {
     session.may_see(*path)?;
     let (profile, version) = door.customers.current(session.tenant_id, *path).await?;
-    if etag::is_known(&request, version) {
-        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag::of(version))).finish());
-    }
-    Ok(answer(*path, profile, version))
+    Ok(etag::respond(&request, etag::of(version), &shown(*path, profile)))
 }
 
 pub async fn change(
@@ -97,7 +94,10 @@ pub async fn change(
         let (mut profile, version) = door.customers.current(session.tenant_id, *path).await?;
         body.value.apply_to(&mut profile);
         match door.customers.change(session.tenant_id, *path, &profile, seen.unwrap_or(version)).await {
-            Ok(version) => return Ok(answer(*path, profile, version)),
+            Ok(version) => {
+                let tag = (header::ETAG, etag::of(version));
+                return Ok(HttpResponse::Ok().insert_header(tag).json(shown(*path, profile)));
+            }
             Err(CustomersError::Outdated) if seen.is_none() => {}
             Err(error) => return Err(error.into()),
         }
@@ -121,13 +121,7 @@ impl ChangeCustomer {
     }
 }
 
-fn answer(id: CustomerId, profile: CustomerProfile, version: Version) -> HttpResponse {
+fn shown(id: CustomerId, profile: CustomerProfile) -> Customer {
     let CustomerProfile { email, phone, first_name, last_name } = profile;
-    HttpResponse::Ok().insert_header((header::ETAG, etag::of(version))).json(Customer {
-        id,
-        email,
-        phone,
-        first_name,
-        last_name,
-    })
+    Customer { id, email, phone, first_name, last_name }
 }

@@ -1,6 +1,6 @@
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use codeccloud_actors::ids::{BookingId, CustomerId, Version};
 use codeccloud_actors::time::Timestamp;
 use schemars::JsonSchema;
@@ -34,7 +34,7 @@ pub struct Expiry {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoyaltyEntry {
-    /// What happened, such as `accrued` or `redeemed`.
+    /// What happened, such as `points_accrued` or `points_redeemed`.
     pub kind: &'static str,
     /// Negative where points were taken.
     pub points: i64,
@@ -55,19 +55,11 @@ impl Validate for HistoryQuery {
     }
 }
 
-pub async fn balance(
-    door: Data<Door>,
-    session: Session,
-    request: HttpRequest,
-    path: Path<CustomerId>,
-) -> Result<HttpResponse, Problem> {
+/// Always whole: points expire and tiers end while the version stays.
+pub async fn balance(door: Data<Door>, session: Session, path: Path<CustomerId>) -> Result<HttpResponse, Problem> {
     session.may_see(*path)?;
     let view = door.queries.loyalty(session.scope(), *path).await?;
-    let tag = (header::ETAG, etag::of(view.version));
-    if etag::is_known(&request, view.version) {
-        return Ok(HttpResponse::NotModified().insert_header(tag).finish());
-    }
-    Ok(HttpResponse::Ok().insert_header(tag).json(LoyaltyAccount::from(view)))
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of(view.version))).json(LoyaltyAccount::from(view)))
 }
 
 /// Newest first; the cursor is the version of the last entry.

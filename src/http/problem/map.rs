@@ -60,6 +60,7 @@ impl From<ReferenceError> for Problem {
             ReferenceError::NotFound(_) => Problem::new(Slug::NotFound, detail),
             ReferenceError::Conflict(_) => Problem::new(Slug::Conflict, detail),
             ReferenceError::Invalid { field, message } => Problem::invalid(vec![FieldError::new(field, message)]),
+            ReferenceError::Outdated => Problem::new(Slug::PreconditionFailed, detail),
             ReferenceError::IdempotencyConflict => Problem::new(Slug::IdempotencyConflict, detail),
             ReferenceError::Forbidden => Problem::new(Slug::Forbidden, detail),
             ReferenceError::Unavailable(reason) => unavailable(&reason, RETRY_AFTER_SECONDS),

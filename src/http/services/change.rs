@@ -1,18 +1,18 @@
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use codeccloud_actors::ids::{ServiceId, StaffId};
 use codeccloud_actors::money::Money;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::service::Service;
-use crate::http::Door;
 use crate::http::execute::{self, Call};
 use crate::http::extractors::{Body, explicit_null};
 use crate::http::problem::Problem;
 use crate::http::session::Session;
 use crate::http::validate::{FieldErrors, Validate};
+use crate::http::{Door, etag};
 use crate::ports::{NewService, ServiceChange};
 
 const NAME_LENGTH_MAX: usize = 120;
@@ -96,9 +96,11 @@ pub async fn create(door: Data<Door>, call: Call, body: Body<CreateService>) -> 
 pub async fn change(
     door: Data<Door>,
     session: Session,
+    request: HttpRequest,
     path: Path<ServiceId>,
     body: Body<ChangeService>,
 ) -> Result<HttpResponse, Problem> {
+    let id = *path;
     let change = ServiceChange {
         name: body.value.name,
         duration_minutes: body.value.duration_minutes,
@@ -108,8 +110,10 @@ pub async fn change(
         active: body.value.active,
         staff_ids: body.value.staff_ids,
     };
-    door.reference.change_service(session.tenant_id, session.caller, *path, change).await?;
+    let unless_changed = etag::if_match_content(&request, move |reference| Service::find(reference, id));
+    door.reference.change_service(session.tenant_id, session.caller, id, change, unless_changed).await?;
     let reference = door.reference.tenant(session.tenant_id);
-    let service = reference.as_ref().and_then(|reference| reference.services.get(&*path));
-    Ok(HttpResponse::Ok().json(Service::from(service.ok_or_else(|| Problem::not_found("service"))?)))
+    let service = reference.and_then(|reference| Service::find(&reference, id));
+    let service = service.ok_or_else(|| Problem::not_found("service"))?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_content(&service))).json(service))
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::service::Service;
+use crate::http::etag;
 use crate::http::extractors::Query;
 use crate::http::paging;
 use crate::http::problem::Problem;
@@ -39,7 +40,7 @@ pub async fn list(
     Ok(paging::bare(&request, page.map(Service::from)))
 }
 
-pub async fn get(session: Session, path: Path<ServiceId>) -> Result<HttpResponse, Problem> {
-    let service = session.reference.services.get(&*path).ok_or_else(|| Problem::not_found("service"))?;
-    Ok(HttpResponse::Ok().json(Service::from(service)))
+pub async fn get(session: Session, request: HttpRequest, path: Path<ServiceId>) -> Result<HttpResponse, Problem> {
+    let service = Service::find(&session.reference, *path).ok_or_else(|| Problem::not_found("service"))?;
+    Ok(etag::respond(&request, etag::of_content(&service), &service))
 }

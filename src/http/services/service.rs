@@ -1,6 +1,6 @@
 use codeccloud_actors::ids::{ServiceId, StaffId};
 use codeccloud_actors::money::Money;
-use codeccloud_actors::reference;
+use codeccloud_actors::reference::{self, TenantReference};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -41,6 +41,10 @@ impl From<&reference::Service> for Service {
 }
 
 impl Service {
+    pub fn find(reference: &TenantReference, id: ServiceId) -> Option<Service> {
+        reference.services.get(&id).map(Service::from)
+    }
+
     /// As it was created, so that a replay of the creation shows what the first answer showed.
     pub fn created(id: ServiceId, new: NewService) -> Service {
         Service {

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
+use actix_web::http::header;
 use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use codeccloud_actors::ids::StaffId;
 use codeccloud_actors::reference::{StaffAvailability, TenantReference};
 use jiff::civil::Date;
@@ -9,11 +10,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, LocalTime};
-use crate::http::Door;
 use crate::http::extractors::Body;
 use crate::http::problem::Problem;
 use crate::http::session::Session;
 use crate::http::validate::{FieldErrors, Validate};
+use crate::http::{Door, etag};
 use crate::ports::{self, HoursException};
 
 /// More than anyone's week needs, few enough to stay readable for people.
@@ -74,19 +75,22 @@ impl Validate for ExceptionHours {
     }
 }
 
-pub async fn get_hours(session: Session, path: Path<StaffId>) -> Result<HttpResponse, Problem> {
-    answer(&session.reference, *path)
+pub async fn get_hours(session: Session, request: HttpRequest, path: Path<StaffId>) -> Result<HttpResponse, Problem> {
+    let hours = WorkingHours::find(&session.reference, *path).ok_or_else(|| Problem::not_found("staff member"))?;
+    Ok(etag::respond(&request, etag::of_content(&hours), &hours))
 }
-
 pub async fn put_hours(
     door: Data<Door>,
     session: Session,
+    request: HttpRequest,
     path: Path<StaffId>,
     body: Body<WorkingHours>,
 ) -> Result<HttpResponse, Problem> {
+    let id = *path;
     let hours = body.value.weekly.map(|weekly| weekly.into_iter().map(ports::WorkingHours::from).collect());
-    door.reference.set_working_hours(session.tenant_id, session.caller, *path, hours).await?;
-    current(&door, &session, *path)
+    let unless_changed = etag::if_match_content(&request, move |reference| WorkingHours::find(reference, id));
+    door.reference.set_working_hours(session.tenant_id, session.caller, id, hours, unless_changed).await?;
+    current(&door, &session, id)
 }
 
 pub async fn put_exception(
@@ -114,13 +118,16 @@ pub async fn clear_exception(
 }
 
 fn current(door: &Door, session: &Session, id: StaffId) -> Result<HttpResponse, Problem> {
-    let reference = door.reference.tenant(session.tenant_id).ok_or_else(|| Problem::not_found("workspace"))?;
-    answer(&reference, id)
+    let reference = door.reference.tenant(session.tenant_id);
+    let hours = reference.and_then(|reference| WorkingHours::find(&reference, id));
+    let hours = hours.ok_or_else(|| Problem::not_found("staff member"))?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_content(&hours))).json(hours))
 }
 
-fn answer(reference: &TenantReference, id: StaffId) -> Result<HttpResponse, Problem> {
-    let member = reference.staff.get(&id).ok_or_else(|| Problem::not_found("staff member"))?;
-    Ok(HttpResponse::Ok().json(WorkingHours::from(&member.availability)))
+impl WorkingHours {
+    fn find(reference: &TenantReference, id: StaffId) -> Option<WorkingHours> {
+        reference.staff.get(&id).map(|member| WorkingHours::from(&member.availability))
+    }
 }
 
 impl From<&StaffAvailability> for WorkingHours {

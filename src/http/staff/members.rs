@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::staff_member::StaffMember;
-use crate::http::Door;
 use crate::http::execute::{self, Call};
 use crate::http::extractors::{Body, Query};
 use crate::http::paging;
 use crate::http::problem::Problem;
 use crate::http::session::Session;
 use crate::http::validate::{FieldErrors, Validate};
+use crate::http::{Door, etag};
 use crate::ports::{NewStaff, StaffChange};
 
 pub const NAME_LENGTH_MAX: usize = 120;
@@ -89,6 +89,11 @@ pub async fn list(
     Ok(paging::bare(&request, page.map(StaffMember::from)))
 }
 
+pub async fn get(session: Session, request: HttpRequest, path: Path<StaffId>) -> Result<HttpResponse, Problem> {
+    let member = StaffMember::find(&session.reference, *path).ok_or_else(|| Problem::not_found("staff member"))?;
+    Ok(etag::respond(&request, etag::of_content(&member), &member))
+}
+
 pub async fn create(door: Data<Door>, call: Call, body: Body<CreateStaff>) -> Result<HttpResponse, Problem> {
     let (session, key) = (&call.session, call.idempotency(body.request_hash)?);
     let CreateStaff { display_name, color, user_id } = body.value;
@@ -105,13 +110,17 @@ pub async fn create(door: Data<Door>, call: Call, body: Body<CreateStaff>) -> Re
 pub async fn change(
     door: Data<Door>,
     session: Session,
+    request: HttpRequest,
     path: Path<StaffId>,
     body: Body<ChangeStaff>,
 ) -> Result<HttpResponse, Problem> {
+    let id = *path;
     let ChangeStaff { display_name, color, active } = body.value;
     let change = StaffChange { display_name, color, active };
-    door.reference.change_staff(session.tenant_id, session.caller, *path, change).await?;
+    let unless_changed = etag::if_match_content(&request, move |reference| StaffMember::find(reference, id));
+    door.reference.change_staff(session.tenant_id, session.caller, id, change, unless_changed).await?;
     let reference = door.reference.tenant(session.tenant_id);
-    let member = reference.as_ref().and_then(|reference| reference.staff.get(&*path));
-    Ok(HttpResponse::Ok().json(StaffMember::from(member.ok_or_else(|| Problem::not_found("staff member"))?)))
+    let member = reference.and_then(|reference| StaffMember::find(&reference, id));
+    let member = member.ok_or_else(|| Problem::not_found("staff member"))?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_content(&member))).json(member))
 }

@@ -1,5 +1,5 @@
 use codeccloud_actors::ids::{StaffId, UserId};
-use codeccloud_actors::reference;
+use codeccloud_actors::reference::{self, TenantReference};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +12,12 @@ pub struct StaffMember {
     pub display_name: String,
     pub color: String,
     pub active: bool,
+}
+
+impl StaffMember {
+    pub fn find(reference: &TenantReference, id: StaffId) -> Option<StaffMember> {
+        reference.staff.get(&id).map(StaffMember::from)
+    }
 }
 
 impl From<&reference::StaffMember> for StaffMember {

@@ -46,8 +46,10 @@ async fn a_moved_booking_keeps_its_id_and_says_so() {
         "bookingId": BOOKING, "slotStart": "2027-03-02T09:00:00Z", "slotEnd": "2027-03-02T10:00:00Z", "reason": "ill",
     });
     let uri = format!("/v1/bookings/{BOOKING}/reschedule");
-    let reply = send(&House::that(Mood::Accepts), post(&uri, &body)).await;
+    let house = House::that(Mood::Accepts);
+    let reply = send(&house, post(&uri, &body)).await;
     assert_eq!(reply.status, 200);
+    assert!(house.seen()[0].contains("with RescheduleReason ill"), "{:?}", house.seen());
     let booking = &reply.json()["booking"];
     assert_eq!(booking["id"], BOOKING);
     assert_eq!(booking["rescheduledFromId"], BOOKING);

@@ -97,7 +97,8 @@ fn expected(route: &Route, role: Role) -> bool {
     let customer_or_service = matches!(role, Role::Customer | Role::Service);
     match (route.verb, route.path) {
         (_, path) if !path.starts_with("/v1/") => true,
-        (Verb::Get, "/v1/bookings/availability" | "/v1/services" | "/v1/services/{serviceId}" | "/v1/staff") => true,
+        (Verb::Get, "/v1/bookings/availability" | "/v1/services" | "/v1/services/{serviceId}") => true,
+        (Verb::Get, "/v1/staff" | "/v1/staff/{staffId}") => true,
         (Verb::Post, "/v1/bookings") => true,
         (_, path) if path.ends_with("/check-in") || path.ends_with("/complete") || path.ends_with("/no-show") => member,
         (_, path) if path.ends_with("/confirm") || path.ends_with("/redeem") => member || role == Role::Service,

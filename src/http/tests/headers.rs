@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::test::TestRequest;
+use codeccloud_actors::testing::HAIRCUT;
 use serde_json::json;
 
 use super::house::{House, Mood};
-use super::{BOOKING, KEY, LocalRateLimiter, as_role, door, get, new_booking, post, send, send_all, send_to};
+use super::{BOOKING, CUSTOMER, KEY, LocalRateLimiter, as_role, door, get, new_booking, post, send, send_all, send_to};
 use crate::http::Door;
 use crate::http::route::Verb;
 use crate::http::routes::ROUTES;
@@ -92,6 +93,7 @@ async fn browsers_of_listed_origins_may_ask_and_read_our_headers() {
     assert!(reply.header("x-request-id").is_some());
     let stranger = send(&house, preflight("https://elsewhere.example")).await;
     assert_eq!(stranger.header("access-control-allow-origin"), None);
+    stranger.problem(400, "bad-request");
 
     let failing = House::that(Mood::Hangs);
     let request = get(&format!("/v1/bookings/{BOOKING}")).insert_header(("origin", "https://salon.example"));
@@ -107,13 +109,19 @@ async fn browsers_of_listed_origins_may_ask_and_read_our_headers() {
 #[actix_web::test]
 async fn versions_travel_as_entity_tags() {
     let house = House::that(Mood::Accepts);
-    let one = format!("/v1/bookings/{BOOKING}");
-    assert_eq!(send(&house, get(&one)).await.header("etag"), Some("\"3\""));
-    for known in ["\"3\"", "W/\"3\"", "\"1\", \"3\"", "*"] {
-        let reply = send(&house, get(&one).insert_header(("if-none-match", known))).await;
-        assert_eq!((reply.status.as_u16(), reply.body.len()), (304, 0), "{known}");
+    // A customer's tag is a version, a service's a hash.
+    for uri in [format!("/v1/customers/{CUSTOMER}"), format!("/v1/services/{HAIRCUT}")] {
+        let tag = send(&house, get(&uri)).await.header("etag").expect("a tag").to_owned();
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"1\", {tag}"), "*".to_owned()] {
+            let reply = send(&house, get(&uri).insert_header(("if-none-match", known))).await;
+            assert_eq!((reply.status.as_u16(), reply.body.len(), reply.header("etag")), (304, 0, Some(tag.as_str())));
+        }
+        assert_eq!(send(&house, get(&uri).insert_header(("if-none-match", "\"2\""))).await.status, 200);
     }
-    assert_eq!(send(&house, get(&one).insert_header(("if-none-match", "\"2\""))).await.status, 200);
+    // The customer in a booking can change while the booking's version stays.
+    let one = format!("/v1/bookings/{BOOKING}");
+    let reply = send(&house, get(&one).insert_header(("if-none-match", "\"3\""))).await;
+    assert_eq!((reply.status.as_u16(), reply.header("etag")), (200, Some("\"3\"")));
 
     let confirm = |tag: &str| post(&format!("{one}/confirm"), &json!({})).insert_header(("if-match", tag.to_owned()));
     let changed = send(&house, confirm("\"2\"")).await;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{BOOKING, CUSTOMER};
 use crate::ports::*;
-use crate::vault::CustomerProfile;
+use crate::vault::{CustomerProfile, NoteKind};
 
 /// What the house does with the next commands and queries.
 pub enum Mood {
@@ -92,16 +92,18 @@ impl Readiness for House {
 
 impl Commands for House {
     fn execute(&self, request: CommandRequest) -> BoxFuture<'_, Result<Answered, CommandError>> {
-        self.saw(format!("{:?} if {:?}", request.command, request.precondition));
+        let note = request.personal.note.as_ref();
+        let noted = note.map_or_else(String::new, |note| format!(" with {:?} {}", note.kind, note.text));
+        self.saw(format!("{:?}{noted} if {:?}", request.command, request.precondition));
         let customer = request.personal.customer.as_ref();
-        let reason = request.personal.cancellation_reason.as_ref();
+        let reason = note.filter(|note| note.kind == NoteKind::CancellationReason);
         let answer = |verdict: &Verdict<'_>| {
             let rendering = Rendering {
                 verdict,
                 tenant_id: request.tenant_id,
                 customer_id: customer.map(|(id, _)| *id),
                 customer: customer.map(|(_, profile)| profile),
-                cancellation_reason: reason.map(|(_, reason)| reason.as_str()),
+                cancellation_reason: reason.map(|reason| reason.text.as_str()),
             };
             Ok(Answered { answer: (request.render)(&rendering), replayed: self.replays })
         };
@@ -126,19 +128,7 @@ impl Commands for House {
 }
 
 fn after(command: &Command) -> BookingDetails {
-    let view = booking();
-    let mut details = BookingDetails {
-        status: view.status,
-        staff_id: view.staff_id,
-        service_id: view.service_id,
-        customer_id: view.customer_id,
-        slot: view.slot,
-        price: view.price,
-        moved: false,
-        reason_recorded: false,
-        created_at: view.created_at,
-        updated_at: view.updated_at,
-    };
+    let mut details = BookingDetails { reason_recorded: false, ..booking().details };
     let Command::Booking(_, command) = command else { return details };
     match command {
         BookingCommand::Create { .. } | BookingCommand::Confirm | BookingCommand::CheckIn => {}
@@ -153,16 +143,18 @@ pub fn booking() -> BookingView {
     BookingView {
         id: BOOKING.parse().expect("a UUID"),
         version: Version(3),
-        status: BookingStatus::Scheduled,
-        staff_id: ANNA,
-        service_id: Some(HAIRCUT),
-        customer_id: Some(CUSTOMER.parse().expect("a UUID")),
-        slot: slot("2027-03-01T09:00:00Z", 60),
-        price: Money { currency: Currency::Chf, amount: 8_000 },
-        moved: false,
-        reason_recorded: true,
-        created_at: time("2027-02-01T09:00:00Z"),
-        updated_at: time("2027-02-02T09:00:00Z"),
+        details: BookingDetails {
+            status: BookingStatus::Scheduled,
+            staff_id: ANNA,
+            service_id: Some(HAIRCUT),
+            customer_id: Some(CUSTOMER.parse().expect("a UUID")),
+            slot: slot("2027-03-01T09:00:00Z", 60),
+            price: Money { currency: Currency::Chf, amount: 8_000 },
+            moved: false,
+            reason_recorded: true,
+            created_at: time("2027-02-01T09:00:00Z"),
+            updated_at: time("2027-02-02T09:00:00Z"),
+        },
     }
 }
 
@@ -181,7 +173,7 @@ impl House {
 
 impl Queries for House {
     fn availability(&self, _: Scope, query: AvailabilityQuery) -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>> {
-        let offer = SlotOffer { slot: booking().slot, service_id: query.service_id, staff_id: ANNA };
+        let offer = SlotOffer { slot: booking().details.slot, service_id: query.service_id, staff_id: ANNA };
         self.query(format!("{query:?}"), vec![offer])
     }
 
@@ -297,7 +289,11 @@ impl Reference for House {
         _: Caller,
         _: ServiceId,
         change: ServiceChange,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{change:?}"), ())
     }
 
@@ -317,7 +313,11 @@ impl Reference for House {
         _: Caller,
         _: StaffId,
         change: StaffChange,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{change:?}"), ())
     }
 
@@ -327,7 +327,11 @@ impl Reference for House {
         _: Caller,
         _: StaffId,
         hours: Option<Vec<WorkingHours>>,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{hours:?}"), ())
     }
 
@@ -342,7 +346,7 @@ impl Reference for House {
     }
 
     fn time_off(&self, _: TenantId, _: StaffId) -> BoxFuture<'_, Result<Vec<TimeOffEntry>, ReferenceError>> {
-        ready(Ok(vec![TimeOffEntry { id: Uuid::from_u128(0x0F), slot: booking().slot }])).boxed()
+        ready(Ok(vec![TimeOffEntry { id: Uuid::from_u128(0x0F), slot: booking().details.slot }])).boxed()
     }
 
     fn add_time_off(

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::test::TestRequest;
-use codeccloud_actors::testing::BEA;
+use codeccloud_actors::testing::{BEA, HAIRCUT};
 use serde_json::json;
 
 use super::house::{House, Mood};
@@ -61,6 +62,28 @@ async fn a_service_is_created_and_changed() {
     for (body, staff) in [(json!({}), "staff_ids: None"), (json!({ "staffIds": null }), "staff_ids: Some(None)")] {
         assert_eq!(send(&house, patch(uri, body)).await.status, 200);
         assert!(house.seen().last().expect("a change").contains(staff), "{:?}", house.seen());
+    }
+}
+
+#[actix_web::test]
+async fn reference_data_is_changed_from_what_was_seen() {
+    let house = House::that(Mood::Accepts);
+    let rows = [
+        (Method::PATCH, format!("/v1/services/{HAIRCUT}"), json!({ "name": "Cut" })),
+        (Method::PATCH, format!("/v1/staff/{BEA}"), json!({ "displayName": "Bea" })),
+        (Method::PUT, format!("/v1/staff/{BEA}/working-hours"), json!({ "weekly": null })),
+    ];
+    for (method, uri, body) in rows {
+        let change = |seen: &str| {
+            let request =
+                TestRequest::with_uri(&uri).method(method.clone()).insert_header(("if-match", seen.to_owned()));
+            as_role(request, "manager").set_json(&body)
+        };
+        let seen = send(&house, get(&uri)).await.header("etag").expect("a tag").to_owned();
+        let changed = send(&house, change(&seen)).await;
+        assert_eq!((changed.status.as_u16(), changed.header("etag").is_some()), (200, true), "{uri}");
+        assert_eq!(send(&house, change("*")).await.status, 200);
+        send(&house, change("\"0123456789abcdef01234567\"")).await.problem(412, "precondition-failed");
     }
 }
 

@@ -6,7 +6,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, Transaction};
 use uuid::Uuid;
 
-use crate::ports::{IdempotencyKey, ReferenceError};
+use super::load;
+use crate::ports::{IdempotencyKey, Precondition, ReferenceError};
 use crate::postgres::described;
 
 pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
@@ -75,8 +76,25 @@ impl Change<'_> {
     /// Changes of one person take turns, so that each is checked against what the one before left.
     pub async fn lock_staff_member(&self, id: Uuid) -> Result<(), ReferenceError> {
         let sql = "SELECT FROM staff_profiles WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE";
+        self.lock(sql, id, "staff member").await
+    }
+
+    pub async fn lock_service(&self, id: Uuid) -> Result<(), ReferenceError> {
+        let sql = "SELECT FROM appointment_services WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE";
+        self.lock(sql, id, "service").await
+    }
+
+    async fn lock(&self, sql: &str, id: Uuid, what: &'static str) -> Result<(), ReferenceError> {
         let rows = self.query(sql, &[(&self.tenant_id, Type::UUID), (&id, Type::UUID)]).await?;
-        found(rows.len() as u64, "staff member")
+        found(rows.len() as u64, what)
+    }
+
+    /// To be called once what is to be changed is locked.
+    pub async fn demand(&self, precondition: Option<Precondition>) -> Result<(), ReferenceError> {
+        let Some(holds) = precondition else { return Ok(()) };
+        let found = load::tenants(&self.transaction, Some(&[self.tenant_id])).await.map_err(|error| refusal(&error))?;
+        let as_seen = found.get(&TenantId(self.tenant_id)).is_some_and(|reference| holds(reference));
+        if as_seen { Ok(()) } else { Err(ReferenceError::Outdated) }
     }
 
     pub async fn commit(self) -> Result<(), ReferenceError> {

@@ -24,8 +24,8 @@ use self::cache::Cache;
 use self::change::Change;
 use super::{ConnectionPool, Connector, Database};
 use crate::ports::{
-    HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Reference, ReferenceError,
-    ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
+    HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference,
+    ReferenceError, ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };
 
 pub struct PostgresReference {
@@ -94,11 +94,14 @@ impl Reference for PostgresReference {
         caller: Caller,
         id: ServiceId,
         change: ServiceChange,
+        precondition: Option<Precondition>,
     ) -> Answer<'_, ()> {
         let to = change;
         Box::pin(async move {
             let mut client = self.member().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
+            change.lock_service(id.0).await?;
+            change.demand(precondition).await?;
             services::update(&change, id.0, to).await?;
             self.finish(change).await
         })
@@ -124,11 +127,20 @@ impl Reference for PostgresReference {
         })
     }
 
-    fn change_staff(&self, tenant_id: TenantId, caller: Caller, id: StaffId, change: StaffChange) -> Answer<'_, ()> {
+    fn change_staff(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: StaffId,
+        change: StaffChange,
+        precondition: Option<Precondition>,
+    ) -> Answer<'_, ()> {
         let to = change;
         Box::pin(async move {
             let mut client = self.member().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
+            change.lock_staff_member(id.0).await?;
+            change.demand(precondition).await?;
             staff::update(&change, id.0, to).await?;
             self.finish(change).await
         })
@@ -140,10 +152,13 @@ impl Reference for PostgresReference {
         caller: Caller,
         id: StaffId,
         hours: Option<Vec<WorkingHours>>,
+        precondition: Option<Precondition>,
     ) -> Answer<'_, ()> {
         Box::pin(async move {
             let mut client = self.member().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
+            change.lock_staff_member(id.0).await?;
+            change.demand(precondition).await?;
             hours::set_working_hours(&change, id.0, hours).await?;
             self.finish(change).await
         })

@@ -35,13 +35,10 @@ pub(super) async fn invite(change: &Change<'_>, staff_id: Option<Uuid>, new: New
         Role::Owner | Role::Manager | Role::Staff => new.role.as_str(),
         Role::Customer | Role::Service | Role::Operator => return Err(invalid("role", "must be a member's")),
     };
-    let sql = "INSERT INTO tenant_members AS m (tenant_id, user_id, role, invited_at) VALUES ($1, $2, $3, now()) \
-               ON CONFLICT (tenant_id, user_id) DO UPDATE \
-                   SET role = excluded.role, invited_at = now(), accepted_at = NULL, revoked_at = NULL, updated_at = now() \
-                   WHERE m.revoked_at IS NOT NULL";
+    let sql = "SELECT FROM app_private.invite_member($1, $2, $3) invited WHERE invited";
     let parameters =
         [(&change.tenant_id as _, Type::UUID), (&new.user_id.0 as _, Type::UUID), (&role as _, Type::TEXT)];
-    if change.execute(sql, &parameters).await? == 0 {
+    if change.query(sql, &parameters).await?.is_empty() {
         return Err(ReferenceError::Conflict("this user is a member already".to_owned()));
     }
     match (staff_id, &new.display_name) {

@@ -61,11 +61,15 @@ pub fn keyed(mut append: Append, key: &str) -> Append {
 }
 
 pub fn journal(database: &Database) -> PostgresJournal {
-    let idempotency: Arc<dyn IdempotencyStore> =
-        Arc::new(PostgresIdempotency::new(database.pool(DatabaseRole::Reader)));
+    journal_on(&database.database())
+}
+
+pub fn journal_on(database: &codeccloud::postgres::Database) -> PostgresJournal {
+    let readers = database.pool(DatabaseRole::Reader, 2, Duration::from_secs(5));
+    let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(readers));
     let settings =
         JournalSettings { lanes: 2, queue_max: 8_192, batch_max: 512, reconnect_pause: Duration::from_millis(20) };
-    PostgresJournal::start(&database.database(), &settings, &idempotency, &FeedWaker::default())
+    PostgresJournal::start(database, &settings, &idempotency, &FeedWaker::default())
 }
 
 /// Queues all of them at once, so that they meet in a batch, and returns what became of each.

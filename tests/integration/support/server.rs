@@ -52,8 +52,13 @@ impl Server {
 
     /// The same, with its traces sent to `endpoint`, at once.
     pub fn traced(data_dir: &Path, endpoint: &str) -> Server {
+        Server::start_with(data_dir, &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "50")])
+    }
+
+    /// With some settings of the environment changed.
+    pub fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Server {
         let mut command = command(data_dir);
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "50");
+        command.envs(environment.iter().copied());
         Server::of(command)
     }
 
@@ -235,7 +240,7 @@ pub fn key() -> String {
     format!("test-{}", SystemIds.uuid())
 }
 
-fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
+pub fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
     output(data_dir, &["token", "--tenant", tenant, "--role", role]).trim().to_owned()
 }
 

@@ -78,6 +78,12 @@ impl LoyaltyBalance {
         Some((sum(self.lots.iter().filter(|lot| lot.expires_at == Some(at))), at))
     }
 
+    /// The points whose time is up although no event says so yet, and when the last of them expired.
+    pub fn expiry_due(&self, now: Timestamp) -> Option<(u32, Timestamp)> {
+        let at = self.lots.iter().filter(|lot| lot.is_due(now)).filter_map(|lot| lot.expires_at).max()?;
+        Some((self.points_due(now), at))
+    }
+
     pub(super) fn points_due(&self, now: Timestamp) -> u32 {
         sum(self.lots.iter().filter(|lot| lot.is_due(now)))
     }

@@ -1,3 +1,4 @@
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::SagaState;
@@ -27,33 +28,45 @@ pub struct BookingDetails {
 }
 
 impl BookingDetails {
-    /// The status that the wire contract shows: one that is scheduled and was moved is `rescheduled`.
-    pub fn api_status(&self) -> &'static str {
-        let is_moved = self.moved && self.status == BookingStatus::Scheduled;
-        if is_moved { "rescheduled" } else { self.status.as_str() }
-    }
-
     pub(super) fn saga_state(&self) -> SagaState {
-        let status = self.status.as_str();
         let row = SagaJson {
             staff_id: self.staff_id,
             service_id: self.service_id,
             customer_id: self.customer_id,
             slot_start: self.slot.start,
             slot_end: self.slot.end,
-            status,
+            status: self.status,
             price: self.price,
             moved: self.moved,
             reason_recorded: self.reason_recorded,
             created_at: self.created_at,
             updated_at: self.updated_at,
         };
-        SagaState { status, state: serde_json::to_string(&row).expect("ids, times and numbers are JSON") }
+        let state = serde_json::to_string(&row).expect("ids, times and numbers are JSON");
+        SagaState { status: self.status.as_str(), state }
+    }
+
+    /// From what a booking's saga has in its row.
+    pub fn read_saga_state(state: &[u8]) -> Result<BookingDetails, serde_json::Error> {
+        let row: SagaJson = serde_json::from_slice(state)?;
+        let slot = Slot::new(row.slot_start, row.slot_end).ok_or_else(|| Error::custom("the slot is empty"))?;
+        Ok(BookingDetails {
+            status: row.status,
+            staff_id: row.staff_id,
+            service_id: row.service_id,
+            customer_id: row.customer_id,
+            slot,
+            price: row.price,
+            moved: row.moved,
+            reason_recorded: row.reason_recorded,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
     }
 }
 
 /// The form of `saga_instances.state`: what the wire calls a booking, without what only the vault knows.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SagaJson {
     staff_id: StaffId,
@@ -61,7 +74,7 @@ struct SagaJson {
     customer_id: Option<CustomerId>,
     slot_start: Timestamp,
     slot_end: Timestamp,
-    status: &'static str,
+    status: BookingStatus,
     price: Money,
     moved: bool,
     reason_recorded: bool,

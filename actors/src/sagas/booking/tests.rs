@@ -277,15 +277,15 @@ fn a_booking_is_the_fold_of_its_events() {
         booking
     };
     let booking = after(BookingEvent::Rescheduled(BookingRescheduled { from: slot_in(60, 60), to }), 1);
-    assert_eq!((booking.slot, booking.moved, booking.api_status()), (to, true, "rescheduled"));
+    assert_eq!((booking.slot, booking.moved, booking.status), (to, true, BookingStatus::Scheduled));
     let booking = after(BookingEvent::Confirmed(BookingConfirmed {}), 2);
-    assert_eq!(booking.api_status(), "confirmed");
-    assert_eq!(after(BookingEvent::CheckedIn(BookingCheckedIn {}), 3).api_status(), "checked_in");
-    assert_eq!(after(BookingEvent::Completed(BookingCompleted {}), 4).api_status(), "completed");
-    assert_eq!(after(BookingEvent::NoShow(BookingNoShow {}), 5).api_status(), "no_show");
+    assert_eq!(booking.status, BookingStatus::Confirmed);
+    assert_eq!(after(BookingEvent::CheckedIn(BookingCheckedIn {}), 3).status, BookingStatus::CheckedIn);
+    assert_eq!(after(BookingEvent::Completed(BookingCompleted {}), 4).status, BookingStatus::Completed);
+    assert_eq!(after(BookingEvent::NoShow(BookingNoShow {}), 5).status, BookingStatus::NoShow);
     let cancelled = BookingCancelled { waive_fee: false, reason_recorded: true };
     let booking = after(BookingEvent::Cancelled(cancelled), 6);
-    assert_eq!((booking.api_status(), booking.reason_recorded), ("cancelled", true));
+    assert_eq!((booking.status, booking.reason_recorded), (BookingStatus::Cancelled, true));
 
     let mut unborn = BookingSaga::default();
     unborn.evolve(&BookingEvent::Confirmed(BookingConfirmed {}), now());
@@ -307,6 +307,9 @@ fn the_saga_row_shows_the_booking_and_a_snapshot_comes_back_as_it_was() {
         "createdAt": "2030-01-07T08:00:00.000Z", "updatedAt": "2030-01-07T08:00:00.000Z",
     });
     assert_eq!(json, expected);
+    assert_eq!(BookingDetails::read_saga_state(row.state.as_bytes()).ok(), saga.details);
+    let emptied = row.state.replace("10:00:00.000Z", "09:00:00.000Z");
+    assert!(BookingDetails::read_saga_state(emptied.as_bytes()).is_err(), "the slot is empty");
 
     let bytes = rmp_serde::to_vec(&saga).expect("encodes");
     assert_eq!(rmp_serde::from_slice::<BookingSaga>(&bytes).expect("decodes"), saga);
