@@ -8,5 +8,6 @@ mod house;
 mod outcomes;
 mod panics;
 mod passivation;
+mod projections;
 mod snapshots;
 mod supervision;

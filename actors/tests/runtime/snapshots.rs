@@ -22,8 +22,9 @@ pub fn folded<A: Aggregate>(house: &House, stream: StreamId, versions: Version) 
     state
 }
 
+/// The newest snapshot is of this version, and says what the events say.
 #[track_caller]
-fn assert_snapshot<A: Aggregate + PartialEq + std::fmt::Debug>(house: &House, stream: StreamId, at: u32) {
+pub fn assert_snapshot<A: Aggregate + PartialEq + std::fmt::Debug>(house: &House, stream: StreamId, at: u32) {
     let snapshot = house.store.snapshot(stream).unwrap();
     assert_eq!((snapshot.version, snapshot.format), (Version(at), A::STATE_FORMAT));
     let state: A = rmp_serde::from_slice(&snapshot.state).unwrap();
