@@ -7,7 +7,7 @@ use codeccloud_actors::runtime::{ExecutionError, Submission};
 use codeccloud_actors::testing::Fault;
 
 use crate::bounds::assert_unavailable;
-use crate::house::{House, anna, count_decisions, hour, settings, status, until};
+use crate::house::{House, anna, count_decisions, customer, hour, settings, status, until};
 
 #[actix::test]
 async fn a_lost_answer_is_found_by_its_key_and_not_decided_twice() {
@@ -72,7 +72,9 @@ async fn a_deadline_that_passes_during_the_commit_leaves_an_answer_under_the_key
     house.store.hold();
     let (_, create) = house.create(hour(2));
     let hasty = Submission { deadline: Instant::now() + Duration::from_millis(30), ..create.clone() };
+    let begun = Instant::now();
     assert_eq!(house.runtime.execute(hasty).await, Err(ExecutionError::Timeout));
+    assert!(begun.elapsed() < Duration::from_millis(500));
     assert_eq!(house.versions(anna()), [1]);
     house.store.release();
     assert_found(&house, create).await;
@@ -83,12 +85,12 @@ async fn a_deadline_that_passes_during_the_commit_leaves_an_answer_under_the_key
 async fn a_command_whose_deadline_passes_in_the_mailbox_is_not_decided() {
     let house = House::new(settings());
     house.store.hold_loads();
-    let mut late = house.rewarding(crate::house::customer(1));
+    let mut late = house.rewarding(customer(1));
     late.deadline = Instant::now() + Duration::from_millis(30);
     let decisions = count_decisions(&mut late);
     assert_eq!(house.runtime.execute(late).await, Err(ExecutionError::Timeout));
     house.store.release_loads();
-    assert_eq!(status(&house.reward(crate::house::customer(1)).await), 200, "it comes behind the late one");
+    assert_eq!(status(&house.reward(customer(1)).await), 200, "it comes behind the late one");
     assert_eq!(decisions.load(Ordering::SeqCst), 0);
 }
 
