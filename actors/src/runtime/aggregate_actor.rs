@@ -1,6 +1,5 @@
 //! The actor that owns one aggregate: decides against the state in memory, and goes on while the commit is under way.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Instant;
@@ -22,7 +21,7 @@ use super::Shared;
 use super::execution::{Execution, ExecutionError, Failure, Outcome, settle};
 use super::recovery::{Recovered, recover};
 use super::routes::Routed;
-use super::supervision::Backoff;
+use super::supervision::{Backoff, contained};
 
 pub(super) struct AggregateActor<A: Routed> {
     stream: StreamId,
@@ -145,22 +144,23 @@ impl<A: Routed> AggregateActor<A> {
         let now = self.shared.clock.now();
         // Only the aggregate that the command was sent to is meant by a precondition.
         let precondition = execution.precondition.take();
-        let decided = catch_unwind(AssertUnwindSafe(|| self.state.decide(command, &execution.context, now)));
+        let Some(decided) = contained(|| self.state.decide(command, &execution.context, now)) else {
+            return self.give_up(execution, ctx);
+        };
         match (decided, precondition) {
-            (Err(_), _) => self.contain_panic(execution, ctx),
             // Comes before the precondition: whose booking it is not learns nothing about its version.
-            (Ok(Err(refusal @ Refusal::NotFound(_))), _) => self.refuse(&refusal, execution, ctx),
-            (Ok(_), Some(expected)) if expected != self.version => {
+            (Err(refusal @ Refusal::NotFound(_)), _) => self.refuse(&refusal, execution, ctx),
+            (_, Some(expected)) if expected != self.version => {
                 self.refuse(&Refusal::VersionMismatch { expected, current: self.version }, execution, ctx);
             }
-            (Ok(Err(refusal)), _) => self.refuse(&refusal, execution, ctx),
-            (Ok(Ok(decision)), _) => self.accept(decision, execution, now, ctx),
+            (Err(refusal), _) => self.refuse(&refusal, execution, ctx),
+            (Ok(decision), _) => self.accept(decision, execution, now, ctx),
         }
     }
 
-    fn contain_panic(&mut self, execution: Box<Execution>, ctx: &mut Context<Self>) {
-        tracing::error!(stream = %self.stream, command_id = %execution.command_id, "a command made its aggregate panic");
-        execution.fail(ExecutionError::Internal("the aggregate panicked".to_owned()));
+    /// After a panic.
+    fn give_up(&mut self, execution: Box<Execution>, ctx: &mut Context<Self>) {
+        execution.fail_after_panic(self.stream);
         self.restart(ctx);
     }
 
@@ -172,16 +172,12 @@ impl<A: Routed> AggregateActor<A> {
         ctx: &mut Context<Self>,
     ) {
         let mut state = self.state.clone();
-        let folded = catch_unwind(AssertUnwindSafe(|| {
-            for event in &decision.events {
-                state.evolve(event, now);
-            }
-        }));
-        if folded.is_err() {
-            return self.contain_panic(execution, ctx);
-        }
+        let part = contained(|| {
+            decision.events.iter().for_each(|event| state.evolve(event, now));
+            self.shared.decided::<A>(&mut execution, self.stream, &state, self.version, &decision, now)
+        });
+        let Some(part) = part else { return self.give_up(execution, ctx) };
         let version = self.version.plus(decision.events.len());
-        let part = self.shared.decided::<A>(&mut execution, self.stream, &state, self.version, &decision, now);
         execution.parts.push(part);
         execution.requests.extend(decision.requests);
         match execution.requests.pop_front() {
@@ -241,7 +237,7 @@ impl<A: Routed> AggregateActor<A> {
 
     fn refuse(&mut self, refusal: &Refusal, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
         execution.parts.push(StreamAppend { stream: self.stream, expected: self.version, events: Vec::new() });
-        let append = execution.refuse(refusal);
+        let Some(append) = contained(|| execution.refuse(refusal)) else { return self.give_up(execution, ctx) };
         let answer = execution.answer();
         let Execution { reply, .. } = *execution;
         if append.idempotency.is_none() && self.flight.is_empty() {
@@ -295,8 +291,10 @@ impl<A: Routed> AggregateActor<A> {
         }
     }
 
+    /// The state of an aggregate that could not be reloaded may be ahead of the store for good.
     fn snapshot_durable(&mut self) {
-        if self.flight.is_empty() && self.version > self.snapshot_version {
+        let is_durable = matches!(self.health, Health::Ready) && self.flight.is_empty();
+        if is_durable && self.version > self.snapshot_version {
             self.snapshot_version = self.version;
             let recorded_at = Timestamp::from_millis(self.flight.recorded_at.load(Ordering::Acquire));
             self.shared.snapshots.save(snapshot(self.stream, &self.state, self.version, recorded_at));
@@ -341,9 +339,11 @@ impl<A: Routed> Handler<ForeignEvent> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, foreign: ForeignEvent, ctx: &mut Self::Context) {
-        // What is in flight at this version or above fails by itself, and reloads then.
-        if foreign.0 > self.version {
-            self.reload(ctx);
+        match self.health {
+            // What is in flight at this version or above fails by itself, and reloads then.
+            Health::Ready if foreign.0 > self.version => self.reload(ctx),
+            // The first command after the pause loads it, with everything that has come in till then.
+            Health::Ready | Health::Broken(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use tracing::Span;
 use crate::aggregate::Context;
 use crate::answer::{Answer, Respond, Response, Verdict};
 use crate::command::Command;
-use crate::ids::{CommandId, TenantId, Version};
+use crate::ids::{CommandId, StreamId, TenantId, Version};
 use crate::ports::{Append, AppendError, Committed, SagaRow, SealedRow, StoredAnswer, StreamAppend};
 use crate::refusal::Refusal;
 
@@ -140,6 +140,12 @@ impl Execution {
     pub fn fail(self, error: ExecutionError) {
         // A caller that has gone away doesn't need to know.
         let _ = self.reply.send(Err(Failure::Error(error)));
+    }
+
+    /// What was decided so far is dropped, so nothing was written.
+    pub fn fail_after_panic(self, stream: StreamId) {
+        tracing::error!(%stream, command_id = %self.command_id, "a command made its aggregate panic");
+        self.fail(ExecutionError::Internal("the aggregate panicked".to_owned()));
     }
 
     /// The append of an accepted command.

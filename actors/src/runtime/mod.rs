@@ -28,7 +28,7 @@ use crate::aggregate::Aggregate;
 use crate::command::Command;
 use crate::envelope::RecordedEvent;
 use crate::ids::{NodeId, StreamId, Version};
-use crate::ports::{Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
+use crate::ports::{Append, Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
 use crate::sagas::booking::{BookingCommand, BookingSaga};
 use crate::trace;
 
@@ -38,6 +38,7 @@ pub use projection_actor::ProjectionSettings;
 pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, ProjectionStatus, Projections};
 pub use published::{Published, View};
 use routes::Routers;
+use supervision::contained;
 
 #[derive(Debug, Clone)]
 pub struct RuntimeSettings {
@@ -46,7 +47,7 @@ pub struct RuntimeSettings {
     /// Commands that may wait for one aggregate; more are answered 503.
     pub mailbox_capacity: usize,
     pub passivate_after: Duration,
-    /// How many actors may be active; the longest idle ones make room.
+    /// How many actors may be active; of more, the longest idle ones make room.
     pub active_max: usize,
     /// Events between two snapshots of an aggregate.
     pub snapshot_every: u32,
@@ -164,19 +165,10 @@ impl Runtime {
             return self.shared.dispatch(command, execution);
         };
         let stream = StreamId { tenant_id: execution.tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
-        let now = self.shared.clock.now();
-        let mut state = BookingSaga::default();
-        match state.decide(create, &execution.context, now) {
-            Ok(decision) => {
-                decision.events.iter().for_each(|event| state.evolve(event, now));
-                let part =
-                    self.shared.decided::<BookingSaga>(&mut execution, stream, &state, Version::NONE, &decision, now);
-                execution.parts.push(part);
-                execution.requests = VecDeque::from(decision.requests);
-                let request = execution.requests.pop_front().expect("a new booking reserves a slot");
-                self.shared.dispatch(request, execution);
-            }
-            Err(refusal) => self.shared.refuse_new(&refusal, execution),
+        match contained(|| self.shared.create(stream, create, &mut execution)) {
+            Some(Ok(request)) => self.shared.dispatch(request, execution),
+            Some(Err(refused)) => self.shared.answer_refused(*refused, execution),
+            None => execution.fail_after_panic(stream),
         }
     }
 
@@ -209,15 +201,32 @@ impl Runtime {
     /// Snapshots all idle aggregates and lets go of them. For a graceful stop, after the last command was answered.
     pub fn passivate_all(&self) {
         for router in self.shared.routers.each() {
-            router.passivate(u32::MAX);
+            router.passivate(u64::MAX);
         }
     }
 }
 
 impl Shared {
-    /// Refuses a command that no actor has to decide.
-    fn refuse_new(&self, refusal: &crate::refusal::Refusal, mut execution: Box<Execution>) {
-        let append = execution.refuse(refusal);
+    /// Decides a booking's first command and returns what it asks of a calendar, or the append of its refusal.
+    fn create(
+        &self,
+        stream: StreamId,
+        create: &BookingCommand,
+        execution: &mut Execution,
+    ) -> Result<Command, Box<Append>> {
+        let now = self.clock.now();
+        let mut state = BookingSaga::default();
+        let decision =
+            state.decide(create, &execution.context, now).map_err(|refusal| Box::new(execution.refuse(&refusal)))?;
+        decision.events.iter().for_each(|event| state.evolve(event, now));
+        let part = self.decided::<BookingSaga>(execution, stream, &state, Version::NONE, &decision, now);
+        execution.parts.push(part);
+        execution.requests = VecDeque::from(decision.requests);
+        Ok(execution.requests.pop_front().expect("a new booking reserves a slot"))
+    }
+
+    /// Answers a refusal that no actor had to decide.
+    fn answer_refused(&self, append: Append, execution: Box<Execution>) {
         let answer = execution.answer();
         let Execution { reply, .. } = *execution;
         if append.idempotency.is_none() {
@@ -227,9 +236,9 @@ impl Shared {
         self.journal.submit(append, Box::new(move |result| execution::settle(reply, answer, true, result)));
     }
 
-    /// Whole seconds since the runtime started; monotonic, for idle times only.
-    fn seconds(&self) -> u32 {
-        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    /// Since the runtime started; monotonic, for idle times only.
+    fn elapsed_ms(&self) -> u64 {
+        self.started.elapsed().as_millis().try_into().expect("below 500 million years")
     }
 
     fn arbiter(&self, hash: u64) -> &ArbiterHandle {

@@ -8,6 +8,7 @@ use crate::ports::{LoadedStream, StoreError};
 use crate::time::Timestamp;
 
 use super::Shared;
+use super::supervision::contained;
 
 pub(super) struct Recovered<A> {
     pub state: A,
@@ -37,7 +38,7 @@ pub(super) async fn recover<A: Aggregate>(stream: StreamId, shared: &Shared) -> 
         if events.is_empty() {
             return Err(RecoveryError::Gap { expected: version.next(), found: loaded.head });
         }
-        let folded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let folded = contained(|| {
             for recorded in &events {
                 if recorded.version != version.next() {
                     return Err(RecoveryError::Gap { expected: version.next(), found: recorded.version });
@@ -54,8 +55,8 @@ pub(super) async fn recover<A: Aggregate>(stream: StreamId, shared: &Shared) -> 
                 version = recorded.version;
             }
             Ok(())
-        }));
-        folded.map_err(|_| RecoveryError::Panic)??;
+        });
+        folded.ok_or(RecoveryError::Panic)??;
     }
     Ok(Recovered { state, version, snapshot_version, recorded_at: loaded.last_recorded_at })
 }

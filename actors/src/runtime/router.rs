@@ -31,17 +31,19 @@ type Key = (TenantId, Uuid);
 type Shard<A> = HashMap<Key, Entry<A>>;
 
 struct Entry<A: Routed> {
+    /// The one that everything is sent through, and no clone of it: of each clone's messages, the mailbox takes one more
+    /// than its bound.
     address: Addr<AggregateActor<A>>,
-    /// In seconds of the runtime's own clock.
-    last_used: u32,
+    /// In milliseconds of the runtime's own clock.
+    last_used: u64,
 }
 
 /// What the runtime does with all routers alike.
 pub(super) trait AnyRouter: Send + Sync {
     fn aggregate_type(&self) -> AggregateType;
-    /// Lets go of actors that were last used at `cutoff` or before.
-    fn passivate(&self, cutoff: u32);
-    fn ages(&self, into: &mut Vec<u32>);
+    /// Lets go of actors that were last used at `cutoff`, in milliseconds of the runtime's clock, or before.
+    fn passivate(&self, cutoff: u64);
+    fn ages(&self, into: &mut Vec<u64>);
     fn foreign_event(&self, stream: StreamId, version: Version);
 }
 
@@ -58,48 +60,39 @@ impl<A: Routed> Default for Router<A> {
 impl<A: Routed> Router<A> {
     pub fn send(&self, shared: &Arc<Shared>, id: Uuid, command: A::Command, execution: Box<Execution>) {
         let key = (execution.tenant_id, id);
-        let mut task = Task { command, execution };
-        // Twice at most: an actor that ended a moment ago is replaced by a new one.
-        for _ in 0..2 {
-            let address = match self.address(shared, key) {
-                Ok(address) => address,
-                Err(error) => return task.execution.fail(error),
-            };
-            match address.try_send(task) {
-                Ok(()) => return,
-                Err(SendError::Full(task)) => {
-                    return task.execution.fail(ExecutionError::unavailable(format!("{} is busy", A::TYPE)));
-                }
-                Err(SendError::Closed(returned)) => {
-                    self.forget(key, &address);
-                    task = returned;
-                }
-            }
+        if let Err((execution, error)) = self.deliver(shared, key, Task { command, execution }) {
+            execution.fail(error);
         }
-        task.execution.fail(ExecutionError::unavailable(format!("{} is restarting", A::TYPE)));
     }
 
-    fn address(&self, shared: &Arc<Shared>, key: Key) -> Result<Addr<AggregateActor<A>>, ExecutionError> {
-        let now = shared.seconds();
+    /// Puts the task into the mailbox of its actor, which is started if there is none, or the last one has ended.
+    fn deliver(&self, shared: &Arc<Shared>, key: Key, task: Task<A>) -> Result<(), (Box<Execution>, ExecutionError)> {
+        let now = shared.elapsed_ms();
         let mut shard = self.shard(key);
-        if let Some(entry) = shard.get_mut(&key) {
-            entry.last_used = now;
-            return Ok(entry.address.clone());
-        }
+        let task = match shard.get_mut(&key) {
+            None => task,
+            Some(entry) => {
+                entry.last_used = now;
+                match entry.address.try_send(task) {
+                    Ok(()) => return Ok(()),
+                    Err(SendError::Full(task)) => {
+                        return Err((task.execution, ExecutionError::unavailable(format!("{} is busy", A::TYPE))));
+                    }
+                    Err(SendError::Closed(task)) => task,
+                }
+            }
+        };
+        shard.remove(&key);
         if !shared.actor_starts() {
-            return Err(ExecutionError::unavailable("too many aggregates are active"));
+            return Err((task.execution, ExecutionError::unavailable("too many aggregates are active")));
         }
         let stream = StreamId { tenant_id: key.0, aggregate_type: A::TYPE, aggregate_id: key.1 };
         let address = start(AggregateActor::new(stream, Arc::clone(shared)), shared, self.hasher.hash_one(key));
-        shard.insert(key, Entry { address: address.clone(), last_used: now });
-        Ok(address)
-    }
-
-    fn forget(&self, key: Key, address: &Addr<AggregateActor<A>>) {
-        let mut shard = self.shard(key);
-        if shard.get(&key).is_some_and(|entry| entry.address == *address) {
-            shard.remove(&key);
-        }
+        let sent = address.try_send(task);
+        shard.insert(key, Entry { address, last_used: now });
+        sent.map_err(|(SendError::Full(task) | SendError::Closed(task))| {
+            (task.execution, ExecutionError::unavailable(format!("{} is restarting", A::TYPE)))
+        })
     }
 
     fn shard(&self, key: Key) -> MutexGuard<'_, Shard<A>> {
@@ -114,7 +107,7 @@ impl<A: Routed> AnyRouter for Router<A> {
         A::TYPE
     }
 
-    fn passivate(&self, cutoff: u32) {
+    fn passivate(&self, cutoff: u64) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let before = shard.len();
@@ -126,7 +119,7 @@ impl<A: Routed> AnyRouter for Router<A> {
         }
     }
 
-    fn ages(&self, into: &mut Vec<u32>) {
+    fn ages(&self, into: &mut Vec<u64>) {
         for shard in &self.shards {
             into.extend(shard.lock().unwrap_or_else(PoisonError::into_inner).values().map(|entry| entry.last_used));
         }
@@ -134,10 +127,9 @@ impl<A: Routed> AnyRouter for Router<A> {
 
     fn foreign_event(&self, stream: StreamId, version: Version) {
         let key = (stream.tenant_id, stream.aggregate_id);
-        let address = self.shard(key).get(&key).map(|entry| entry.address.clone());
-        if let Some(address) = address {
+        if let Some(entry) = self.shard(key).get(&key) {
             // Should the mailbox be full, the actor learns of it by a conflict.
-            let _ = address.try_send(ForeignEvent(version));
+            let _ = entry.address.try_send(ForeignEvent(version));
         }
     }
 }

@@ -1,8 +1,15 @@
-//! How long an aggregate that can't be loaded is left alone before the next try.
+//! What keeps a fault where it is: panics are contained, and an aggregate that can't be loaded is left alone for a while.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::RuntimeSettings;
+
+/// Runs what aggregates and callers supply: their panic ends one command, not the thread that many share. What `work`
+/// was changing when it panicked must not be used any more. `None` is a panic.
+pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
 
 /// Doubles with each failure, between the configured bounds.
 #[derive(Debug, Clone, Copy, Default)]

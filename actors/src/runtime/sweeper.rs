@@ -5,7 +5,7 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Shared;
+use super::{RuntimeSettings, Shared};
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -24,18 +24,21 @@ pub(super) async fn run(shared: Weak<Shared>) {
 }
 
 impl Shared {
-    /// Actors last used at this second or before are let go.
-    fn cutoff(&self) -> Option<u32> {
-        let idle = u32::try_from(self.settings.passivate_after.as_secs()).unwrap_or(u32::MAX);
-        let by_age = self.seconds().checked_sub(idle);
-        let surplus = self.active.load(Ordering::Relaxed).saturating_sub(self.settings.active_max);
-        if surplus == 0 {
+    /// Actors last used at this millisecond of the runtime's clock or before are let go.
+    fn cutoff(&self) -> Option<u64> {
+        let RuntimeSettings { passivate_after, active_max, .. } = self.settings;
+        let idle = u64::try_from(passivate_after.as_millis()).unwrap_or(u64::MAX);
+        let by_age = self.elapsed_ms().checked_sub(idle);
+        if self.active.load(Ordering::Relaxed) <= active_max {
             return by_age;
         }
         let mut ages = Vec::new();
         self.routers.each().iter().for_each(|router| router.ages(&mut ages));
-        let nth = surplus.min(ages.len()).checked_sub(1)?;
-        let (_, crowd, _) = ages.select_nth_unstable(nth);
+        // A twentieth more than there must be, so that not every newcomer is worth a sweep of its own. Those that were
+        // let go of and haven't ended yet are active, but have no age any more.
+        let surplus = ages.len().saturating_sub(active_max - active_max / 20);
+        let Some(last) = surplus.checked_sub(1) else { return by_age };
+        let (_, crowd, _) = ages.select_nth_unstable(last);
         Some(by_age.unwrap_or(0).max(*crowd))
     }
 }
