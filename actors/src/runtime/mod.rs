@@ -5,6 +5,7 @@
 
 mod aggregate_actor;
 mod execution;
+mod orders;
 mod projection_actor;
 mod projections;
 mod published;
@@ -32,7 +33,7 @@ use crate::sagas::booking::{BookingCommand, BookingSaga};
 pub use execution::{Executed, ExecutionError, Submission};
 use execution::{Execution, Failure, Outcome};
 pub use projection_actor::ProjectionSettings;
-pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, ProjectionStatus, Projections};
+pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, Projections};
 pub use published::{Published, View};
 use routes::Routers;
 
