@@ -36,6 +36,11 @@ impl Opened {
         connecting.map_err(|error| crate::postgres::described(&error).into())
     }
 
+    /// The database was started for this command, so no server runs on it.
+    pub fn is_alone(&self) -> bool {
+        matches!(self.embedded, Some(Access::Owned(_)))
+    }
+
     pub async fn close(self) {
         if let Some(embedded) = self.embedded {
             embedded.close().await;

@@ -41,6 +41,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0005_reference_changes.up.sql"),
         include_str!("../../schema/0005_reference_changes.down.sql"),
     ),
+    Migration::new(
+        6,
+        "projection_orders",
+        include_str!("../../schema/0006_projection_orders.up.sql"),
+        include_str!("../../schema/0006_projection_orders.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

@@ -38,6 +38,7 @@ pub struct SavedProjection {
     pub generation: u64,
     pub cursor: FeedCursor,
     pub events_applied: u64,
+    /// For operators to see; the state has them as well, so they are not loaded.
     pub stopped: Vec<(TenantId, Stopped)>,
     pub format: u16,
     /// MessagePack.

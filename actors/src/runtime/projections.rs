@@ -231,11 +231,14 @@ impl<P: Projection> ProjectionHandle<P> {
         );
         self.beside.events_applied.store(0, Ordering::Relaxed);
         self.beside.is_rebuild.store(true, Ordering::Relaxed);
-        let folded = self.fold_and_adopt(Fold::anew(orders)).await;
+        let rebuilt = async {
+            self.fold_and_adopt(Fold::anew(orders)).await?;
+            tracing::info!(projection = P::NAME, "the projection was rebuilt and swapped in");
+            self.save().await
+        };
+        let rebuilt = rebuilt.await;
         self.beside.is_rebuild.store(false, Ordering::Relaxed);
-        folded?;
-        tracing::info!(projection = P::NAME, "the projection was rebuilt and swapped in");
-        self.save().await
+        rebuilt
     }
 }
 
