@@ -28,7 +28,7 @@ pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orde
 pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
-pub use vault::PostgresVault;
+pub use vault::{PostgresVault, vault_tenants_not_under};
 
 /// The driver's own types, for callers that hold a connection for the length of a command.
 pub use tokio_postgres::{Client, Error as DatabaseError};

@@ -6,6 +6,7 @@ mod crash;
 mod embedded;
 mod feed;
 mod journal;
+mod operations;
 mod reference;
 mod schema;
 mod support;
