@@ -24,8 +24,8 @@ use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
 use crate::postgres::schema::{self, SchemaError};
 use crate::postgres::{
     ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, PostgresFeed,
-    PostgresIdempotency, PostgresJournal, PostgresPastBookings, PostgresProjectionStore, PostgresReference,
-    PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
+    PostgresIdempotency, PostgresJournal, PostgresPastBookings, PostgresProjectionOperators, PostgresProjectionStore,
+    PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
 };
 use crate::settings::Settings;
 use crate::telemetry::{self, Prometheus};
@@ -133,6 +133,8 @@ impl App {
             runtime.clone(),
         )
         .await?;
+        let operators = PostgresProjectionOperators::start(&database, pools.projector.clone(), node_id);
+        projections.follow_orders(Arc::new(operators));
         let vault = Arc::new(Vault::new(
             master_keys(settings)?,
             Arc::new(PostgresVault::new(pools.vault.clone())),
@@ -338,7 +340,7 @@ fn journal_settings(settings: &Settings) -> JournalSettings {
     }
 }
 
-fn feed_settings(settings: &Settings) -> FeedSettings {
+pub fn feed_settings(settings: &Settings) -> FeedSettings {
     FeedSettings {
         poll: Duration::from_millis(settings.feed.poll_ms),
         page_events: settings.feed.page_events,
@@ -374,5 +376,11 @@ impl Readiness for Ready {
             missing.extend(behind.filter(|status| !status.live).map(|status| format!("projection {}", status.name)));
             missing
         })
+    }
+
+    fn degraded(&self) -> Vec<String> {
+        let statuses = self.projections.all().into_iter().map(|projection| projection.status());
+        let stopped = statuses.filter(|status| !status.stopped.is_empty());
+        stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len())).collect()
     }
 }

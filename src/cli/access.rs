@@ -5,7 +5,7 @@ use std::future::Future;
 
 use super::Outcome;
 use crate::app;
-use crate::postgres::embedded::Access;
+use crate::postgres::embedded::{Access, superuser_url_of};
 use crate::postgres::{Client, Database, DatabaseRole};
 use crate::settings::Settings;
 
@@ -34,6 +34,19 @@ impl Opened {
     pub async fn client(&self, role: DatabaseRole) -> Result<Client, Box<dyn Error>> {
         let connecting = self.database.connect(role).await;
         connecting.map_err(|error| crate::postgres::described(&error).into())
+    }
+
+    /// Of the embedded database only: a deployment with another one has its administrator's.
+    pub fn superuser_url(&self, settings: &Settings) -> Result<String, Box<dyn Error>> {
+        if self.embedded.is_none() {
+            return Err("this is for the embedded database; use your administrator's login".into());
+        }
+        Ok(superuser_url_of(&settings.data.dir).ok_or("the database has just stopped")?)
+    }
+
+    /// The database was started for this command, so no server runs on it.
+    pub fn is_alone(&self) -> bool {
+        matches!(self.embedded, Some(Access::Owned(_)))
     }
 
     pub async fn close(self) {

@@ -1,11 +1,13 @@
 //! The command line.
 
 mod access;
+mod database;
 mod load;
 mod projections;
 mod schema;
 mod serve;
 mod tenant;
+mod vault;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,13 +51,16 @@ enum Command {
     Tenant(tenant::TenantCommand),
     /// About the database
     #[command(subcommand)]
-    Database(schema::DatabaseCommand),
+    Database(database::DatabaseCommand),
     /// The database's schema
     #[command(subcommand)]
     Schema(schema::SchemaCommand),
     /// The read models
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
+    /// Where personal data lives
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Book as fast, or as steadily, as asked, and check the outcome
     Load(LoadArgs),
 }
@@ -73,9 +78,10 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(settings, &args),
         Command::Token(args) => access::block_on(tenant::token(settings, args)),
         Command::Tenant(command) => access::block_on(tenant::run(settings, command)),
-        Command::Database(command) => access::block_on(schema::database(settings, command)),
+        Command::Database(command) => access::block_on(database::run(settings, command)),
         Command::Schema(command) => access::block_on(schema::run(settings, command)),
         Command::Projections(command) => access::block_on(projections::run(settings, command)),
+        Command::Vault(command) => access::block_on(vault::run(settings, command)),
         Command::Load(args) => load::run(settings, args),
     };
     match outcome {

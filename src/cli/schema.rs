@@ -9,12 +9,6 @@ use crate::postgres::schema;
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
-pub(super) enum DatabaseCommand {
-    /// Print the URL to connect with, for psql for example
-    Url,
-}
-
-#[derive(Subcommand)]
 pub(super) enum SchemaCommand {
     /// Apply what is missing
     Apply,
@@ -25,15 +19,6 @@ pub(super) enum SchemaCommand {
         #[arg(long, value_name = "NUMBER")]
         to: u32,
     },
-}
-
-pub(super) async fn database(settings: Settings, command: DatabaseCommand) -> Outcome {
-    let opened = Opened::new(&settings).await?;
-    match command {
-        DatabaseCommand::Url => println!("{}", opened.url),
-    }
-    opened.close().await;
-    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn run(settings: Settings, command: SchemaCommand) -> Outcome {

@@ -11,19 +11,22 @@ pub struct Health {
     pub status: &'static str,
     /// The dependencies that are not there.
     pub missing: Vec<String>,
+    /// What works, but not for every tenant, and needs an operator; the server can serve all the same.
+    pub degraded: Vec<String>,
 }
 
 /// Says that the process answers, and nothing more: a missing database is no reason to restart it.
 pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(Health { status: "ok", missing: Vec::new() })
+    HttpResponse::Ok().json(Health { status: "ok", missing: Vec::new(), degraded: Vec::new() })
 }
 
 pub async fn ready(door: Data<Door>) -> HttpResponse {
     let missing = door.readiness.missing().await;
+    let degraded = door.readiness.degraded();
     if missing.is_empty() {
-        HttpResponse::Ok().json(Health { status: "ok", missing })
+        HttpResponse::Ok().json(Health { status: "ok", missing, degraded })
     } else {
-        HttpResponse::ServiceUnavailable().json(Health { status: "unavailable", missing })
+        HttpResponse::ServiceUnavailable().json(Health { status: "unavailable", missing, degraded })
     }
 }
 

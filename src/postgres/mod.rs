@@ -24,11 +24,11 @@ pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
 pub use idempotency::PostgresIdempotency;
 pub use journal::{JournalSettings, PostgresJournal};
 pub use past_bookings::PostgresPastBookings;
-pub use projections::PostgresProjectionStore;
+pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orders as projection_orders};
 pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
-pub use vault::PostgresVault;
+pub use vault::{PostgresVault, vault_tenants_not_under};
 
 /// The driver's own types, for callers that hold a connection for the length of a command.
 pub use tokio_postgres::{Client, Error as DatabaseError};

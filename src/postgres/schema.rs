@@ -42,6 +42,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0005_reference_changes.down.sql"),
     ),
     Migration::new(
+        6,
+        "projection_orders",
+        include_str!("../../schema/0006_projection_orders.up.sql"),
+        include_str!("../../schema/0006_projection_orders.down.sql"),
+    ),
+    Migration::new(
         7,
         "reschedule_reason",
         include_str!("../../schema/0007_reschedule_reason.up.sql"),

@@ -5,8 +5,8 @@ use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
 use codeccloud_actors::ports::{SealedCustomer, SealedNote};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join4};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::ConnectionPool;
@@ -156,6 +156,17 @@ impl VaultStore for PostgresVault {
         }
         .boxed()
     }
+}
+
+/// The tenants with customers whose key is wrapped by another master key than this one, deleted tenants included, and how
+/// many such customers there are. `reader` has the role that sees the vault of all tenants.
+pub async fn vault_tenants_not_under(
+    reader: &Client,
+    master_key_id: &str,
+) -> Result<(Vec<TenantId>, i64), tokio_postgres::Error> {
+    let statement = "SELECT tenant_id, count(*) FROM vault_customers WHERE master_key_id <> $1 GROUP BY tenant_id";
+    let rows = reader.query(statement, &[&master_key_id]).await?;
+    Ok((rows.iter().map(|row| TenantId(row.get(0))).collect(), rows.iter().map(|row| row.get::<_, i64>(1)).sum()))
 }
 
 fn sealed_customer(row: &Row) -> Result<SealedCustomer, Unreachable> {

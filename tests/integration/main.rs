@@ -8,6 +8,7 @@ mod embedded;
 mod feed;
 mod feed_running;
 mod journal;
+mod operations;
 mod reference;
 mod schema;
 mod support;

@@ -14,7 +14,7 @@ pub use journal::{
     Append, AppendError, Committed, Completion, Journal, NewEvent, SagaRow, SealedCustomer, SealedNote, SealedRow,
     StreamAppend,
 };
-pub use projections::{ProjectionStore, SavedProjection};
+pub use projections::{ProjectionOperators, ProjectionOrders, ProjectionStatus, ProjectionStore, SavedProjection};
 pub use streams::{LoadedStream, Snapshot, SnapshotStore, StreamStore};
 
 /// The store could not answer. Nothing is known to be lost; the caller may try again later.

@@ -1,12 +1,13 @@
 //! A projection with its checkpoint: what is saved, rebuilt and swapped as one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::RecordedEvent;
 use crate::ids::{Position, TenantId};
-use crate::ports::{FeedCursor, SavedProjection};
+use crate::ports::{FeedCursor, ProjectionOrders, SavedProjection};
 
 use super::{Applicable, NotApplicable, Projection};
 
@@ -16,8 +17,12 @@ pub struct Fold<P> {
     pub cursor: FeedCursor,
     pub events_applied: u64,
     /// Tenants at an event that can't be applied. Their later events are passed over until an operator has the projection
-    /// rebuilt; the reads of all others go on.
+    /// folded anew; the reads of all others go on.
     pub stopped: BTreeMap<TenantId, Stopped>,
+    /// The order that it was begun by.
+    pub generation: u64,
+    /// Events that operators have had passed over. A saved fold is past them.
+    skipped: Arc<BTreeSet<Position>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,12 @@ pub struct Stopped {
 }
 
 impl<P: Projection> Fold<P> {
+    /// At the very first event. What an event that failed has changed by then can't be taken back, so this is the only
+    /// way to try one again, or to go on without it.
+    pub fn anew(orders: ProjectionOrders) -> Fold<P> {
+        Fold { generation: orders.generation, skipped: Arc::new(orders.skipped), ..Fold::default() }
+    }
+
     /// Applies what this fold hasn't seen yet and moves its checkpoint. Returns the tenants that stopped here.
     pub fn apply(&mut self, events: &[RecordedEvent], cursor: FeedCursor) -> Vec<(TenantId, Stopped)> {
         let mut stopped = Vec::new();
@@ -35,7 +46,7 @@ impl<P: Projection> Fold<P> {
                 continue;
             }
             let tenant_id = recorded.stream.tenant_id;
-            if !self.stopped.is_empty() && self.stopped.contains_key(&tenant_id) {
+            if self.stopped.contains_key(&tenant_id) || self.skipped.contains(&recorded.place.position) {
                 continue;
             }
             self.events_applied += 1;
@@ -53,8 +64,10 @@ impl<P: Projection> Fold<P> {
         let state =
             rmp_serde::to_vec(&(&self.model, &self.stopped)).expect("models hold nothing that MessagePack can't");
         SavedProjection {
+            generation: self.generation,
             cursor: self.cursor,
             events_applied: self.events_applied,
+            stopped: self.stopped.iter().map(|(tenant_id, at)| (*tenant_id, at.clone())).collect(),
             format: P::FORMAT,
             state: state.into(),
         }
@@ -66,6 +79,13 @@ impl<P: Projection> Fold<P> {
             return Err(format!("its format is {}, not {}", saved.format, P::FORMAT));
         }
         let (model, stopped) = rmp_serde::from_slice(&saved.state).map_err(|error| error.to_string())?;
-        Ok(Fold { model, cursor: saved.cursor, events_applied: saved.events_applied, stopped })
+        Ok(Fold {
+            model,
+            cursor: saved.cursor,
+            events_applied: saved.events_applied,
+            stopped,
+            generation: saved.generation,
+            skipped: Arc::default(),
+        })
     }
 }

@@ -6,6 +6,7 @@
 mod aggregate_actor;
 mod execution;
 mod mailboxes;
+mod orders;
 mod projection_actor;
 mod projections;
 mod published;
@@ -35,7 +36,7 @@ use crate::trace;
 pub use execution::{Executed, ExecutionError, Submission};
 use execution::{Execution, Failure, Outcome};
 pub use projection_actor::ProjectionSettings;
-pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, ProjectionStatus, Projections};
+pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, Projections};
 pub use published::{Published, View};
 use routes::Routers;
 use supervision::contained;

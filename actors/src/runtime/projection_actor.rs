@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture};
+use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::envelope::RecordedEvent;
@@ -42,6 +43,8 @@ pub(super) struct ProjectionActor<P: Projection> {
     pub saved: Saved,
     /// Batches kept for the end of a rebuild, so that what is swapped in misses nothing.
     pub retained: Option<Vec<Batch>>,
+    /// Built beside this one, and waiting for the bus to come as far as it has read.
+    pub successor: Option<Adopt<P>>,
 }
 
 pub(super) struct Saved {
@@ -73,10 +76,14 @@ pub(super) struct Retain;
 #[rtype(result = "()")]
 pub(super) struct Follow;
 
-/// Takes a fold that was built beside this one.
+/// Takes a fold that was built beside this one, up to the feed's end.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Adopt<P: Projection>(pub Fold<P>);
+pub(super) struct Adopt<P: Projection> {
+    pub fold: Fold<P>,
+    /// Told when the fold has taken this one's place.
+    pub swapped: oneshot::Sender<()>,
+}
 
 impl<P: Projection> ProjectionActor<P> {
     fn take(&mut self, batch: &Batch, ctx: &mut Context<Self>) {
@@ -129,7 +136,7 @@ impl<P: Projection> ProjectionActor<P> {
         for (tenant_id, at) in stopped {
             tracing::error!(
                 projection = P::NAME, %tenant_id, position = at.position.0, reason = %at.reason,
-                "an event can't be applied: the tenant is stopped in this projection until it is rebuilt"
+                "an event can't be applied: the tenant is stopped in this projection until an operator retries or skips it"
             );
             let store = Arc::clone(&self.store);
             ctx.spawn(wrap_future(async move {
@@ -138,6 +145,32 @@ impl<P: Projection> ProjectionActor<P> {
                 }
             }));
         }
+    }
+
+    /// A fold was read by windows of its own. Only when the bus has delivered all of them do both agree on what is still
+    /// to come; swapped in earlier, it would be given events that it has already.
+    fn swap_when_due(&mut self, ctx: &mut Context<Self>) {
+        let Some(bus) = self.retained.as_ref().and_then(|batches| batches.last()).map(|batch| batch.cursor) else {
+            return;
+        };
+        let reached = |adopt: &mut Adopt<P>| {
+            let read = adopt.fold.cursor;
+            bus.cluster_id == read.cluster_id && bus.low >= read.low
+        };
+        let Some(Adopt { fold, swapped }) = self.successor.take_if(reached) else { return };
+        let read = fold.cursor;
+        self.fold = fold;
+        self.follows = true;
+        self.live = true;
+        self.saved.events_applied = 0;
+        for batch in self.retained.take().unwrap_or_default() {
+            let stopped = self.fold.apply(&batch.events, read);
+            self.report(&batch, stopped, ctx);
+        }
+        self.fold.cursor = bus;
+        self.publish();
+        // Nobody may be waiting for it any more.
+        let _ = swapped.send(());
     }
 
     /// Encodes and writes beside the folding: the clone is a handful of pointers.
@@ -189,6 +222,7 @@ impl<P: Projection> Handler<Batch> for ProjectionActor<P> {
         if let Some(retained) = &mut self.retained {
             retained.push(batch);
         }
+        self.swap_when_due(ctx);
     }
 }
 
@@ -220,14 +254,7 @@ impl<P: Projection> Handler<Adopt<P>> for ProjectionActor<P> {
     type Result = ();
 
     fn handle(&mut self, adopt: Adopt<P>, ctx: &mut Self::Context) {
-        self.fold = adopt.0;
-        self.follows = true;
-        self.live = true;
-        self.saved.events_applied = 0;
-        for batch in self.retained.take().unwrap_or_default() {
-            let stopped = self.fold.apply(&batch.events, batch.cursor);
-            self.report(&batch, stopped, ctx);
-        }
-        self.publish();
+        self.successor = Some(adopt);
+        self.swap_when_due(ctx);
     }
 }

@@ -1,23 +1,24 @@
 //! All projections of this node: loaded with their checkpoints, brought up to date, and fed by one bus.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter};
 use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::{Mutex, oneshot};
 
-use crate::ids::TenantId;
-use crate::ports::{Clock, Feed, FeedCursor, ProjectionStore, StoreError};
+use crate::ports::{Clock, Feed, FeedCursor, ProjectionOperators, ProjectionStatus, ProjectionStore, StoreError};
 use crate::projections::appointment_summaries::AppointmentSummaries;
 use crate::projections::availability::Availability;
 use crate::projections::loyalty_balances::LoyaltyBalances;
 use crate::projections::staff_utilisation::StaffUtilisationDays;
-use crate::projections::{Fold, Projection, Stopped};
+use crate::projections::{Fold, Projection};
 use crate::trace::ContinueTrace;
 
-use super::Runtime;
 use super::projection_actor::{Adopt, Batch, Follow, ProjectionActor, ProjectionSettings, Retain, Save, Saved};
 use super::published::{Published, View, published};
+use super::{Runtime, orders};
 
 /// A pause after the feed could not be read: the database is away, and reads go on from memory.
 const FEED_RETRY: Duration = Duration::from_millis(200);
@@ -37,23 +38,15 @@ pub struct ProjectionPorts {
     pub continue_trace: ContinueTrace,
 }
 
-/// A projection as operators see it.
-#[derive(Debug, Clone)]
-pub struct ProjectionStatus {
-    pub name: &'static str,
-    pub cursor: FeedCursor,
-    pub events_applied: u64,
-    pub live: bool,
-    pub stopped: Vec<(TenantId, Stopped)>,
-}
-
 /// What is done with all projections alike.
 pub trait AnyProjection: Send + Sync {
     fn status(&self) -> ProjectionStatus;
     /// Saves model and checkpoint now.
     fn save(&self) -> BoxFuture<'_, Result<(), StoreError>>;
-    /// Folds everything anew beside the live one, and swaps when it has caught up.
+    /// Folds everything anew beside the live one, swaps when it has caught up, and saves the result.
     fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Rebuilds a live one whose generation is behind what operators have ordered.
+    fn obey(&self) -> BoxFuture<'_, Result<(), StoreError>>;
     #[doc(hidden)]
     fn feed(&self, batch: &PageOf) -> BoxFuture<'_, ()>;
 }
@@ -89,6 +82,12 @@ impl Projections {
         }
         actix::spawn(run_bus(ports.feed, projections.clone(), runtime, begin));
         Ok(projections)
+    }
+
+    /// Does what operators order and answers what they ask, for as long as the system runs.
+    pub fn follow_orders(&self, operators: Arc<dyn ProjectionOperators>) {
+        // A rebuild keeps a core busy, so it has a thread of its own.
+        Arbiter::new().spawn(orders::follow(self.clone(), operators));
     }
 
     pub fn all(&self) -> [&dyn AnyProjection; 4] {
@@ -148,6 +147,16 @@ pub struct ProjectionHandle<P: Projection> {
     address: Addr<ProjectionActor<P>>,
     published: Published<P>,
     feed: Arc<dyn Feed>,
+    store: Arc<dyn ProjectionStore>,
+    beside: Arc<Beside>,
+}
+
+/// What is folded beside the live model: one fold at a time.
+#[derive(Default)]
+struct Beside {
+    turn: Mutex<()>,
+    is_rebuild: AtomicBool,
+    events_applied: AtomicU64,
 }
 
 impl<P: Projection> ProjectionHandle<P> {
@@ -160,12 +169,15 @@ impl<P: Projection> ProjectionHandle<P> {
         settings: &ProjectionSettings,
         arbiter: &Arbiter,
     ) -> Result<ProjectionHandle<P>, StoreError> {
-        let fold = match ports.store.load(P::NAME).await? {
-            Some(saved) => Fold::decode(&saved).unwrap_or_else(|reason| {
+        let saved = ports.store.load(P::NAME).await?.and_then(|saved| {
+            let dropped = |reason: &String| {
                 tracing::warn!(projection = P::NAME, %reason, "the saved projection is dropped and rebuilt from events");
-                Fold::default()
-            }),
-            None => Fold::default(),
+            };
+            Fold::decode(&saved).inspect_err(dropped).ok()
+        });
+        let fold = match saved {
+            Some(fold) => fold,
+            None => Fold::anew(ports.store.orders(P::NAME).await?),
         };
         let (publisher, published) = published(View { fold: fold.clone(), live: false });
         let actor = ProjectionActor {
@@ -179,34 +191,62 @@ impl<P: Projection> ProjectionHandle<P> {
             continue_trace: ports.continue_trace,
             settings: settings.clone(),
             retained: None,
+            successor: None,
         };
         let address = ProjectionActor::start_in_arbiter(&arbiter.handle(), move |_| actor);
-        Ok(ProjectionHandle { address, published, feed: Arc::clone(&ports.feed) })
+        let (feed, store) = (Arc::clone(&ports.feed), Arc::clone(&ports.store));
+        Ok(ProjectionHandle { address, published, feed, store, beside: Arc::default() })
     }
 
     /// Folds from `fold`'s checkpoint to the feed's end, beside the live model, and swaps.
     async fn fold_and_adopt(&self, mut fold: Fold<P>) -> Result<(), StoreError> {
-        read_to_end(&self.feed, &mut fold).await?;
+        let _turn = self.beside.turn.lock().await;
+        self.read_to_end(&mut fold).await?;
         // What comes in from now on is kept, so that the last stretch below leaves no gap.
-        self.address.send(Retain).await.map_err(|error| StoreError(error.to_string()))?;
-        read_to_end(&self.feed, &mut fold).await?;
-        self.address.send(Adopt(fold)).await.map_err(|error| StoreError(error.to_string()))
+        self.address.send(Retain).await.map_err(gone)?;
+        self.read_to_end(&mut fold).await?;
+        let (swapped, swap) = oneshot::channel();
+        self.address.send(Adopt { fold, swapped }).await.map_err(gone)?;
+        swap.await.map_err(gone)
+    }
+
+    async fn read_to_end(&self, fold: &mut Fold<P>) -> Result<(), StoreError> {
+        loop {
+            let page = self.feed.read(&fold.cursor).await?;
+            for (tenant_id, at) in fold.apply(&page.events, page.cursor) {
+                tracing::error!(
+                    projection = P::NAME, %tenant_id, position = at.position.0, reason = %at.reason,
+                    "an event can't be applied: the tenant is stopped in this projection"
+                );
+            }
+            self.beside.events_applied.store(fold.events_applied, Ordering::Relaxed);
+            if page.caught_up {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn fold_anew(&self) -> Result<(), StoreError> {
+        let orders = self.store.orders(P::NAME).await?;
+        tracing::info!(
+            projection = P::NAME, generation = orders.generation, skipped = ?orders.skipped,
+            "the projection is rebuilt beside the live one"
+        );
+        self.beside.events_applied.store(0, Ordering::Relaxed);
+        self.beside.is_rebuild.store(true, Ordering::Relaxed);
+        let rebuilt = async {
+            self.fold_and_adopt(Fold::anew(orders)).await?;
+            tracing::info!(projection = P::NAME, "the projection was rebuilt and swapped in");
+            self.save().await
+        };
+        let rebuilt = rebuilt.await;
+        self.beside.is_rebuild.store(false, Ordering::Relaxed);
+        rebuilt
     }
 }
 
-async fn read_to_end<P: Projection>(feed: &Arc<dyn Feed>, fold: &mut Fold<P>) -> Result<(), StoreError> {
-    loop {
-        let page = feed.read(&fold.cursor).await?;
-        for (tenant_id, at) in fold.apply(&page.events, page.cursor) {
-            tracing::error!(
-                projection = P::NAME, %tenant_id, position = at.position.0, reason = %at.reason,
-                "an event can't be applied: the tenant is stopped in this projection"
-            );
-        }
-        if page.caught_up {
-            return Ok(());
-        }
-    }
+fn gone(error: impl std::fmt::Display) -> StoreError {
+    StoreError(error.to_string())
 }
 
 /// How a projection becomes live.
@@ -241,23 +281,35 @@ impl<P: Projection> CatchesUp for ProjectionHandle<P> {
 impl<P: Projection> AnyProjection for ProjectionHandle<P> {
     fn status(&self) -> ProjectionStatus {
         let view = self.published.view();
+        let rebuilding = self.beside.is_rebuild.load(Ordering::Relaxed);
         ProjectionStatus {
-            name: P::NAME,
+            name: P::NAME.to_owned(),
+            generation: view.fold.generation,
             cursor: view.fold.cursor,
             events_applied: view.fold.events_applied,
             live: view.live,
+            rebuilding: rebuilding.then(|| self.beside.events_applied.load(Ordering::Relaxed)),
             stopped: view.fold.stopped.iter().map(|(tenant_id, at)| (*tenant_id, at.clone())).collect(),
         }
     }
 
     fn save(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(
-            async move { self.address.send(Save).await.unwrap_or_else(|error| Err(StoreError(error.to_string()))) },
-        )
+        Box::pin(async move { self.address.send(Save).await.unwrap_or_else(|error| Err(gone(error))) })
     }
 
     fn rebuild(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.fold_and_adopt(Fold::default()))
+        Box::pin(self.fold_anew())
+    }
+
+    fn obey(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let ordered = self.store.orders(P::NAME).await?.generation;
+            let view = self.published.view();
+            if view.fold.generation < ordered && view.live {
+                self.fold_anew().await?;
+            }
+            Ok(())
+        })
     }
 
     fn feed(&self, page: &PageOf) -> BoxFuture<'_, ()> {
@@ -276,6 +328,8 @@ impl<P: Projection> Clone for ProjectionHandle<P> {
             address: self.address.clone(),
             published: self.published.clone(),
             feed: Arc::clone(&self.feed),
+            store: Arc::clone(&self.store),
+            beside: Arc::clone(&self.beside),
         }
     }
 }

@@ -45,6 +45,8 @@ const PARAMETERS: [(&str, &str); 17] = [
 pub(super) enum Login {
     Server,
     Superuser,
+    /// In the server's database, past all policies: for dumps and restores.
+    SuperuserOfServer,
 }
 
 /// The database files of one data directory, and all that is needed to start PostgreSQL on them.
@@ -184,6 +186,7 @@ pub(super) fn url(socket_directory: &Path, login: Login) -> String {
     match login {
         Login::Server => format!("postgresql://codeccloud@{host}:{PORT}/codeccloud"),
         Login::Superuser => format!("postgresql://codeccloud_bootstrap@{host}:{PORT}/postgres"),
+        Login::SuperuserOfServer => format!("postgresql://codeccloud_bootstrap@{host}:{PORT}/codeccloud"),
     }
 }
 

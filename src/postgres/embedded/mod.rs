@@ -136,9 +136,18 @@ impl Access {
 
 /// The URL of the PostgreSQL that runs on `data_dir` and takes connections; `None` where none does.
 pub fn url_of(data_dir: &Path) -> Option<String> {
+    url_for(data_dir, Login::Server)
+}
+
+/// The same, for its superuser: dumps and restores have to see every row.
+pub fn superuser_url_of(data_dir: &Path) -> Option<String> {
+    url_for(data_dir, Login::SuperuserOfServer)
+}
+
+fn url_for(data_dir: &Path, login: Login) -> Option<String> {
     let cluster = cluster::directory(&data_dir.canonicalize().ok()?);
     let running = process::live_postmaster(&cluster).filter(|postmaster| postmaster.ready)?;
-    Some(cluster::url(&running.socket_directory, Login::Server))
+    Some(cluster::url(&running.socket_directory, login))
 }
 
 /// Run by root, the directory lets PostgreSQL's user pass to its own folder, and no one read what else is in it.

@@ -123,12 +123,16 @@ impl Server {
 
     /// The first demo salon, with a front-end server's token.
     pub async fn salon(&self, data_dir: &Path) -> Salon {
+        self.salon_named(data_dir, "salon-aare").await
+    }
+
+    pub async fn salon_named(&self, data_dir: &Path, slug: &str) -> Salon {
         let tenants: Value = serde_json::from_str(&output(data_dir, &["tenant", "list", "--json"])).unwrap();
         let tenant_id = tenants
             .as_array()
             .unwrap()
             .iter()
-            .find(|tenant| tenant["slug"] == "salon-aare")
+            .find(|tenant| tenant["slug"] == slug)
             .and_then(|tenant| tenant["id"].as_str())
             .unwrap()
             .to_owned();
