@@ -32,8 +32,8 @@ function follow() {
   source.addEventListener("feed", (event) => showFeed(JSON.parse(event.data)));
   source.addEventListener("error", () => {
     setState("reconnecting");
-    // The browser reconnects by itself after a lost connection, but not after an answer such as 401 or 503.
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
+    // The browser reconnects by itself after a lost connection, but not after an answer such as 401. Why, the page will say.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
   });
 }
 

@@ -65,17 +65,19 @@ pub fn grid(day: &Day, reference: &TenantReference, bookings: &[BookingView]) ->
     }
     html.push_str("</div>");
     for column in &columns {
+        let slots: Vec<Slot> = column.bookings.iter().map(|booking| booking.details.slot).collect();
+        let places = side_by_side(&slots);
+        let widest = places.iter().map(|place| place.lanes).max().unwrap_or(1);
         write(
             &mut html,
             format_args!(
-                "<section><h2 style=\"--staff:{}\">{} <small>{}</small></h2><ol>",
+                "<section style=\"--widest:{widest}\"><h2 style=\"--staff:{}\">{} <small>{}</small></h2><ol>",
                 color(column.color),
                 Text(column.name),
                 column.bookings.len()
             ),
         );
-        let slots: Vec<Slot> = column.bookings.iter().map(|booking| booking.details.slot).collect();
-        for (booking, place) in column.bookings.iter().zip(side_by_side(&slots)) {
+        for (booking, place) in column.bookings.iter().zip(places) {
             block(&mut html, day, reference, booking, place);
         }
         html.push_str("</ol></section>");

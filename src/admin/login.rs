@@ -13,9 +13,6 @@ const FORM: &str = include_str!("login.html");
 const INVALID: &str = "The token is not valid, or has expired.";
 const FORBIDDEN: &str = "This page is for managers and owners.";
 
-/// The token inside is checked with every look, so this only bounds how long a browser keeps it.
-const COOKIE_LIFE: Duration = Duration::hours(12);
-
 #[derive(Deserialize)]
 pub struct Entry {
     #[serde(default)]
@@ -26,10 +23,14 @@ pub async fn form() -> HttpResponse {
     html::page(StatusCode::OK, filled(""))
 }
 
-pub async fn enter(admin: Data<Admin>, request: HttpRequest, entry: Form<Entry>) -> HttpResponse {
-    let token = entry.token.trim();
+/// What is no form of ours is a form without a token.
+pub async fn enter(admin: Data<Admin>, request: HttpRequest, entry: Option<Form<Entry>>) -> HttpResponse {
+    let token = entry.as_ref().map_or("", |entry| entry.token.trim());
     match admin.visitor(token) {
-        Ok(_) => html::redirect("/admin").cookie(cookie(&request, token, COOKIE_LIFE)).finish(),
+        Ok(visitor) => {
+            let life = visitor.expires_at.as_millis().saturating_sub(admin.ports.clock.now().as_millis());
+            html::redirect("/admin").cookie(cookie(&request, token, Duration::milliseconds(life))).finish()
+        }
         Err(Refusal::SignedOut) => html::page(StatusCode::UNAUTHORIZED, filled(INVALID)),
         Err(Refusal::Forbidden) => forbidden(),
     }
@@ -49,7 +50,7 @@ fn filled(message: &str) -> String {
 
 fn cookie<'a>(request: &HttpRequest, token: &'a str, life: Duration) -> Cookie<'a> {
     Cookie::build(COOKIE, token)
-        .path("/")
+        .path("/admin")
         .http_only(true)
         .same_site(SameSite::Strict)
         .secure(request.connection_info().scheme() == "https")

@@ -15,10 +15,13 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, Resource};
 use codeccloud_actors::ports::{Clock, FeedCursor};
 use tokio::sync::watch;
 
+use crate::http::{Problem, Slug};
 use crate::ports::{Authenticator, Queries, Reference};
 
 pub struct AdminPorts {
@@ -76,11 +79,20 @@ pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut ServiceConfig) + Clone + Sen
     move |config| {
         config
             .app_data(Data::from(admin.clone()))
-            .route("/admin", web::get().to(page::show))
-            .route("/admin/login", web::get().to(login::form))
-            .route("/admin/login", web::post().to(login::enter))
-            .route("/admin/logout", web::post().to(login::leave))
-            .route("/admin/assets/{name}", web::get().to(page::asset))
-            .route("/v1/admin/stream", web::get().to(stream::open));
+            .service(only("/admin", "GET").get(page::show))
+            .service(only("/admin/login", "GET, POST").get(login::form).post(login::enter))
+            .service(only("/admin/logout", "POST").post(login::leave))
+            .service(only("/admin/assets/{name}", "GET").get(page::asset))
+            .service(only("/admin/stream", "GET").get(stream::open));
     }
+}
+
+/// Other methods than `allowed` are told so.
+fn only(path: &str, allowed: &'static str) -> Resource {
+    let refuse = move |request: HttpRequest| async move {
+        Problem::new(Slug::MethodNotAllowed, format!("this page knows {allowed}"))
+            .with_header(header::ALLOW, HeaderValue::from_static(allowed))
+            .respond(&request)
+    };
+    web::resource(path).default_service(web::to(refuse))
 }

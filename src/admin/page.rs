@@ -1,6 +1,8 @@
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use codeccloud_actors::time::DAY_MS;
 use jiff::civil::Date;
 use serde::Deserialize;
 
@@ -12,13 +14,20 @@ use super::login;
 use crate::ports::{BookingFilter, QueryError};
 
 const SHELL: &str = include_str!("day.html");
-const ASSETS: [(&str, &str, &str); 2] = [
+const NOTICE: &str = include_str!("notice.html");
+const ASSETS: [(&str, &str, &str); 3] = [
+    ("icon.svg", "image/svg+xml", include_str!("icon.svg")),
     ("day.css", "text/css; charset=utf-8", include_str!("day.css")),
     ("day.js", "text/javascript; charset=utf-8", include_str!("day.js")),
 ];
 
-/// More bookings than this on one day are no salon's; the bound keeps a page from growing without end.
-const BOOKINGS_MAX: usize = 2_000;
+/// More bookings than this on two days are no salon's; the bound keeps a page from growing without end.
+const BOOKINGS_MAX: usize = 4_000;
+
+pub const NO_DAY: &str = "date must be a day, such as 2030-01-31";
+
+/// No booking is longer, so none that reaches into a day began earlier before it.
+const BOOKING_MS_MAX: i64 = DAY_MS;
 
 #[derive(Deserialize)]
 pub struct DayQuery {
@@ -44,17 +53,28 @@ pub async fn show(admin: Data<Admin>, request: HttpRequest, query: Query<DayQuer
         Err(Refusal::Forbidden) => return login::forbidden(),
     };
     let Some(day) = query.day(&admin, &visitor) else {
-        return html::guarded(StatusCode::BAD_REQUEST).body("date must be a day, such as 2030-01-31");
+        return notice(StatusCode::BAD_REQUEST, NO_DAY);
     };
     match admin.fragment(&visitor, &day).await {
         Ok(fragment) => html::page(StatusCode::OK, admin.page(&visitor, &day, &fragment)),
         Err(error) => {
             tracing::warn!(%error, "a day could not be shown");
-            html::guarded(StatusCode::SERVICE_UNAVAILABLE)
-                .insert_header((header::RETRY_AFTER, "1"))
-                .body("The bookings can't be read at the moment.")
+            unavailable()
         }
     }
+}
+
+/// It tries again by itself.
+fn unavailable() -> HttpResponse {
+    let mut page = notice(StatusCode::SERVICE_UNAVAILABLE, "The bookings can't be read at the moment.");
+    let headers = page.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    headers.insert(header::REFRESH, HeaderValue::from_static("2"));
+    page
+}
+
+fn notice(status: StatusCode, message: &str) -> HttpResponse {
+    html::page(status, html::fill(NOTICE, &[("message", &Text(message).to_string())]))
 }
 
 pub async fn asset(name: Path<String>) -> HttpResponse {
@@ -71,12 +91,13 @@ impl Admin {
     /// The grid of a day, as it is now.
     pub async fn fragment(&self, visitor: &Visitor, day: &Day) -> Result<String, QueryError> {
         let filter = BookingFilter {
-            from: Some(day.slot.start),
+            from: Some(day.slot.start.plus_millis(-BOOKING_MS_MAX)),
             to: Some(day.slot.end),
             limit: BOOKINGS_MAX,
             ..BookingFilter::default()
         };
-        let bookings = self.ports.queries.bookings(visitor.scope, filter).await?;
+        let mut bookings = self.ports.queries.bookings(visitor.scope, filter).await?;
+        bookings.items.retain(|booking| booking.details.slot.overlaps(day.slot));
         let mut fragment = grid(day, &visitor.reference, &bookings.items);
         if bookings.more {
             fragment.push_str("<p>There are more bookings than can be shown.</p>");

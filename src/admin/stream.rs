@@ -1,9 +1,10 @@
-//! `GET /v1/admin/stream`: the day again whenever it changed, and each second how far the feed is.
+//! `GET /admin/stream`: the day again whenever it changed, and each second how far the feed is. It belongs to the page, not
+//! to the API: what it sends is the page's HTML.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use codeccloud_actors::metrics_catalogue::SSE_SUBSCRIBERS;
@@ -16,7 +17,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use super::Admin;
 use super::access::{self, Refusal, Visitor};
 use super::grid::Day;
-use super::page::DayQuery;
+use super::page::{DayQuery, NO_DAY};
+use crate::http::{Problem, Slug};
 
 /// Also the heartbeat that keeps proxies from closing the stream.
 const BEAT: Duration = Duration::from_secs(1);
@@ -24,13 +26,13 @@ const BEAT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub async fn open(admin: Data<Admin>, request: HttpRequest, query: Query<DayQuery>) -> HttpResponse {
-    let Some(token) = access::token(&request) else { return refused(Refusal::SignedOut) };
+    let Some(token) = access::token(&request) else { return refused(Refusal::SignedOut, &request) };
     let visitor = match admin.visitor(&token) {
         Ok(visitor) => visitor,
-        Err(refusal) => return refused(refusal),
+        Err(refusal) => return refused(refusal, &request),
     };
     let Some(day) = query.day(&admin, &visitor) else {
-        return problem(StatusCode::BAD_REQUEST, "date must be a day, such as 2030-01-31");
+        return Problem::new(Slug::BadRequest, NO_DAY).respond(&request);
     };
     let events = unfold(Subscriber::new(admin, token, day), |mut subscriber| async {
         subscriber.next().await.map(|event| (Ok::<_, actix_web::Error>(event), subscriber))
@@ -42,17 +44,12 @@ pub async fn open(admin: Data<Admin>, request: HttpRequest, query: Query<DayQuer
         .streaming(events)
 }
 
-fn refused(refusal: Refusal) -> HttpResponse {
-    match refusal {
-        Refusal::SignedOut => problem(StatusCode::UNAUTHORIZED, "a valid token is required"),
-        Refusal::Forbidden => problem(StatusCode::FORBIDDEN, "this stream is for managers and owners"),
-    }
-}
-
-fn problem(status: StatusCode, detail: &str) -> HttpResponse {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+fn refused(refusal: Refusal, request: &HttpRequest) -> HttpResponse {
+    let problem = match refusal {
+        Refusal::SignedOut => Problem::new(Slug::Unauthorized, "sign in at /admin/login first"),
+        Refusal::Forbidden => Problem::new(Slug::Forbidden, "this stream is for managers and owners"),
+    };
+    problem.respond(request)
 }
 
 struct Subscriber {

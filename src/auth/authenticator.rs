@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use codeccloud_actors::ports::Clock;
 
-use super::TokenKeys;
+use super::{Claims, TokenKeys};
 use crate::ports::{Authenticator, Identity, InvalidToken};
 
 /// The door's authenticator: bearer tokens against the configured keys.
@@ -20,7 +20,10 @@ impl TokenAuthenticator {
 impl Authenticator for TokenAuthenticator {
     fn authenticate(&self, token: &str) -> Result<Identity, InvalidToken> {
         match self.keys.verify(token, self.clock.now()) {
-            Ok(claims) => Ok(Identity { tenant_id: claims.tenant_id, user_id: claims.user_id, role: claims.role }),
+            Ok(claims) => {
+                let Claims { tenant_id, user_id, role, expires_at, kid: _ } = claims;
+                Ok(Identity { tenant_id, user_id, role, expires_at })
+            }
             Err(reason) => {
                 tracing::debug!(%reason, "a token was refused");
                 Err(InvalidToken)

@@ -2,9 +2,8 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use codeccloud_actors::envelope::{Caller, Role};
-use codeccloud_actors::ids::{TenantId, UserId};
-use codeccloud_actors::reference::{MemberRole, TenantReference};
+use codeccloud_actors::envelope::Caller;
+use codeccloud_actors::ids::TenantId;
 
 use super::Door;
 use super::problem::{Problem, Slug};
@@ -19,7 +18,7 @@ pub fn session(door: &Door, access: Access, request: &HttpRequest) -> Result<Ses
         door.authenticator.authenticate(bearer_token(request)?).map_err(|error| unauthorized(&error.to_string()))?;
     let tenant_id = workspace(request, identity)?;
     let reference = door.reference.tenant(tenant_id).ok_or_else(|| forbidden("no such workspace"))?;
-    let role = role_in(&reference, identity.user_id, identity.role)?;
+    let role = identity.role_in(&reference).ok_or_else(|| forbidden("not a member of this workspace"))?;
     if !access.allows(role) {
         return Err(forbidden(&format!("the role {} may not do this", role.as_str())));
     }
@@ -44,22 +43,6 @@ fn workspace(request: &HttpRequest, identity: Identity) -> Result<TenantId, Prob
     } else {
         Err(forbidden("the token is for another workspace"))
     }
-}
-
-/// Members have the weaker of the token's role and the membership's: a token outlives a demotion.
-fn role_in(reference: &TenantReference, user_id: UserId, claimed: Role) -> Result<Role, Problem> {
-    let claimed = match claimed {
-        Role::Owner => MemberRole::Owner,
-        Role::Manager => MemberRole::Manager,
-        Role::Staff => MemberRole::Staff,
-        Role::Customer | Role::Service | Role::Operator => return Ok(claimed),
-    };
-    let member = reference.members.get(&user_id).ok_or_else(|| forbidden("not a member of this workspace"))?;
-    Ok(match claimed.min(member.role) {
-        MemberRole::Owner => Role::Owner,
-        MemberRole::Manager => Role::Manager,
-        MemberRole::Staff => Role::Staff,
-    })
 }
 
 fn unauthorized(detail: &str) -> Problem {

@@ -44,6 +44,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpServer};
 use codeccloud_actors::ports::{Clock, Ids};
 
+pub use problem::{Problem, Slug};
 pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
 pub use route::{Access, Route};
 pub use routes::ROUTES;

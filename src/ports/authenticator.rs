@@ -1,5 +1,7 @@
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{TenantId, UserId};
+use codeccloud_actors::reference::{MemberRole, TenantReference};
+use codeccloud_actors::time::Timestamp;
 
 /// Says who holds a bearer token. Whether that person is still a member is not asked here.
 pub trait Authenticator: Send + Sync + 'static {
@@ -11,7 +13,28 @@ pub trait Authenticator: Send + Sync + 'static {
 pub struct Identity {
     pub tenant_id: TenantId,
     pub user_id: UserId,
+    /// As the token says; see [`Identity::role_in`].
     pub role: Role,
+    pub expires_at: Timestamp,
+}
+
+impl Identity {
+    /// Members have the weaker of the token's role and the membership's: a token outlives a demotion. `None` for who is
+    /// no member.
+    pub fn role_in(self, reference: &TenantReference) -> Option<Role> {
+        let claimed = match self.role {
+            Role::Owner => MemberRole::Owner,
+            Role::Manager => MemberRole::Manager,
+            Role::Staff => MemberRole::Staff,
+            Role::Customer | Role::Service | Role::Operator => return Some(self.role),
+        };
+        let member = reference.members.get(&self.user_id)?;
+        Some(match claimed.min(member.role) {
+            MemberRole::Owner => Role::Owner,
+            MemberRole::Manager => Role::Manager,
+            MemberRole::Staff => Role::Staff,
+        })
+    }
 }
 
 /// Why, is for the log of whoever checked it: clients never learn.

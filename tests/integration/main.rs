@@ -1,8 +1,10 @@
 //! All tests that need a real PostgreSQL or a real server: one binary, a module per capability.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
+mod admin;
 mod booking;
 mod crash;
+mod day_view;
 mod door;
 mod embedded;
 mod feed;

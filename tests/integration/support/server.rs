@@ -244,6 +244,7 @@ pub fn key() -> String {
     format!("test-{}", SystemIds.uuid())
 }
 
+/// Of a new user; `tenant` is an id or a slug.
 pub fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
     output(data_dir, &["token", "--tenant", tenant, "--role", role]).trim().to_owned()
 }
