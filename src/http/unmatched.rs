@@ -37,8 +37,8 @@ pub async fn unknown_method(request: HttpRequest) -> HttpResponse {
     response
 }
 
-/// A layer for what the framework refuses before any code of ours is asked, in plain text or without a word: a browser's
-/// preflight, or a page asked for by a wrong method.
+/// A layer for what the framework refuses before any code of ours is asked, in plain text or without a word: the preflight
+/// of a page that may not call us, most of all.
 pub async fn explain<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

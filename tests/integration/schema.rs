@@ -80,6 +80,20 @@ async fn never_rolls_back_the_baseline_of_a_filled_database() {
 }
 
 #[tokio::test]
+async fn a_rollback_leaves_no_note_that_the_older_server_cannot_read() {
+    let database = Database::create().await;
+    let superuser = database.superuser().await;
+    fill(&superuser, OWN, MEMBER).await;
+    superuser.batch_execute("update vault_notes set kind = 'reschedule_reason'").await.unwrap();
+    let mut owner = database.owner().await;
+    schema::rollback(&mut owner, 6).await.unwrap();
+    let left: i64 = superuser.query_one("select count(*) from vault_notes", &[]).await.unwrap().get(0);
+    assert_eq!(left, 0);
+    schema::apply(&mut owner).await.unwrap();
+    assert!(schema::status(&owner).await.unwrap().iter().all(|migration| migration.applied_at.is_some()));
+}
+
+#[tokio::test]
 async fn row_security_is_forced_on_every_table_and_partition() {
     let database = Database::create().await;
     let mut owner = database.owner().await;

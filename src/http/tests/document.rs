@@ -60,6 +60,79 @@ async fn the_document_is_whole_in_itself() {
     assert_eq!(granularity["schema"]["type"], "integer");
 }
 
+/// What the specification asks of each part, as far as this document uses it.
+#[actix_web::test]
+async fn the_document_is_openapi_3_1() {
+    let document = served("/openapi.json").await.json();
+    assert!(["title", "version"].iter().all(|field| document["info"][field].is_string()));
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        assert!(path.starts_with('/'));
+        for (verb, operation) in operations.as_object().expect("operations") {
+            check_operation(&format!("{verb} {path}"), path, operation);
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        assert!(plain, "{name} is no name of a component");
+        check_schema(name, schema);
+    }
+    for route in ROUTES {
+        let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
+        for slug in route.problems() {
+            let answer = &operation["responses"][slug.status().to_string()];
+            assert_eq!(answer["$ref"], "#/components/responses/Problem", "{} {slug:?}", route.path);
+            assert!(answer["description"].as_str().is_some_and(|slugs| slugs.contains(slug.as_str())));
+        }
+    }
+}
+
+fn check_operation(of: &str, path: &str, operation: &Value) {
+    let mut seen = HashSet::new();
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let (name, place) = (&parameter["name"], parameter["in"].as_str().expect("a place"));
+        assert!(seen.insert((name, place)), "{of}: {name} twice");
+        assert!(["path", "query", "header"].contains(&place), "{of}: {place}");
+        assert!(parameter["required"] == true || place != "path", "{of}: {name}");
+        check_schema(of, &parameter["schema"]);
+    }
+    let in_path: HashSet<&str> =
+        seen.iter().filter(|(_, place)| *place == "path").filter_map(|(n, _)| n.as_str()).collect();
+    let templated: HashSet<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+    assert_eq!(in_path, templated, "{of}");
+    let responses = operation["responses"].as_object().expect("answers");
+    assert!(responses.keys().any(|status| status.starts_with('2')), "{of}");
+    for (status, response) in responses {
+        assert!(status.parse().is_ok_and(|status: u16| (200..600).contains(&status)), "{of}: {status}");
+        assert!(response["description"].is_string(), "{of}: {status}");
+    }
+    let bodies = responses.values().chain([&operation["requestBody"]]);
+    for content in bodies.filter_map(|body| body["content"].as_object()).flatten() {
+        check_schema(of, &content.1["schema"]);
+    }
+}
+
+/// JSON Schema 2020-12 as this document uses it; what version 3.0 wrote otherwise is refused.
+fn check_schema(of: &str, schema: &Value) {
+    const KINDS: [&str; 7] = ["null", "boolean", "object", "array", "number", "string", "integer"];
+    let fields = schema.as_object().unwrap_or_else(|| panic!("{of}: {schema} is no schema"));
+    assert!(["nullable", "example"].iter().all(|old| !fields.contains_key(*old)), "{of}: {schema}");
+    let kinds = fields.get("type").map(|kinds| kinds.as_array().cloned().unwrap_or_else(|| vec![kinds.clone()]));
+    let known = |kind: &Value| kind.as_str().is_some_and(|kind| KINDS.contains(&kind));
+    assert!(kinds.iter().flatten().all(known), "{of}: {schema}");
+    let says = ["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
+    assert!(says.iter().any(|word| fields.contains_key(*word)), "{of}: {schema} says nothing");
+    let properties = fields.get("properties").and_then(Value::as_object);
+    for required in fields.get("required").and_then(Value::as_array).into_iter().flatten() {
+        let named =
+            properties.is_some_and(|properties| required.as_str().is_some_and(|name| properties.contains_key(name)));
+        assert!(named, "{of}: {required} is required and not described");
+    }
+    let parts = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|word| fields.get(word)?.as_array()).flatten();
+    for part in parts.chain(fields.get("items")).chain(properties.into_iter().flat_map(|fields| fields.values())) {
+        check_schema(of, part);
+    }
+}
+
 fn collect_references(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {

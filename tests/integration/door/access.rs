@@ -1,0 +1,76 @@
+//! Who may pass, and what of others is seen.
+
+use codeccloud::http::{Access, ROUTES};
+use codeccloud::postgres::embedded::url_of;
+use codeccloud_actors::envelope::Role;
+use reqwest::Method;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{NOWHERE, answer, as_role, get, post, send, with};
+use crate::support::{Salon, Server, TestDir, connect, token};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_passes_where_the_table_lets_it() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    for role in Role::ALL {
+        let member = matches!(role, Role::Owner | Role::Manager | Role::Staff);
+        let caller = match member {
+            true => server.member_of(&salon, dir.path(), role.as_str()).await,
+            false => as_role(&salon, &dir, role.as_str()),
+        };
+        for route in ROUTES {
+            let path = route.path_parameters().fold(route.path.to_owned(), |path, name| {
+                let id = if name == "date" { "2031-06-02" } else { NOWHERE };
+                path.replace(&format!("{{{name}}}"), id)
+            });
+            let method: Method = route.verb.as_str().parse().unwrap();
+            let answer = send(&server, &caller, method, &path, &json!({})).await;
+            let what = format!("{} {} as {}: {}", route.verb.as_str(), route.path, role.as_str(), answer.body);
+            assert_eq!(answer.status != 403, route.access.allows(role), "{what}");
+            assert!(route.access == Access::Public || answer.status != 401, "{what}");
+        }
+    }
+    let manager = server.member_of(&salon, dir.path(), "manager").await;
+    let invitation = json!({ "email": "bea@example.ch", "role": "staff", "displayName": "Bea" });
+    assert_eq!(post(&server, &manager, "/v1/staff/invite", &invitation).await.status, 201);
+    let promotion = with(invitation, "/role", json!("owner"));
+    post(&server, &manager, "/v1/staff/invite", &promotion).await.problem(403, "forbidden", "only owners make owners");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_workspace_is_closed_and_what_is_in_it_is_not_there() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let booked = post(&server, &salon, "/v1/bookings", &salon.booking(0, 0, 0)).await;
+    let booking = format!("/v1/bookings/{}", booked.body["booking"]["id"].as_str().unwrap());
+    let url = url_of(dir.path()).unwrap();
+    let rows = connect(&url.replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
+    let other: Uuid = rows.query_one("select id from tenants where slug = 'atelier-leman'", &[]).await.unwrap().get(0);
+    let tenant_id = other.to_string();
+    let foreign = Salon { token: token(dir.path(), &tenant_id, "service"), tenant_id, ..salon.clone() };
+
+    let mixed = Salon { tenant_id: foreign.tenant_id.clone(), ..salon.clone() };
+    get(&server, &mixed, "/v1/services").await.problem(403, "forbidden", "the token is another workspace's");
+    let bare = server.client.get(format!("{}/v1/services", server.url)).bearer_auth(&salon.token);
+    answer(bare).await.problem(401, "unauthorized", "no workspace");
+    let forged = Salon { token: format!("{}x", salon.token), ..salon.clone() };
+    get(&server, &forged, "/v1/services").await.problem(401, "unauthorized", "a forged token");
+
+    let (service, staff) = (&salon.service_id, &salon.staff_ids[0]);
+    let day = "from=2031-06-02T00:00:00Z&to=2031-06-03T00:00:00Z";
+    let availability = format!("/v1/bookings/availability?serviceId={service}&{day}");
+    for path in [booking.as_str(), &format!("/v1/services/{service}"), &format!("/v1/staff/{staff}"), &availability] {
+        get(&server, &foreign, path).await.problem(404, "not-found", path);
+        assert_eq!(get(&server, &salon, path).await.status, 200, "{path}");
+    }
+    let body = salon.booking(0, 0, 1);
+    post(&server, &foreign, "/v1/bookings", &body).await.problem(404, "not-found", "a foreign service");
+    let id = json!({ "bookingId": booked.body["booking"]["id"] });
+    post(&server, &foreign, &format!("{booking}/cancel"), &id).await.problem(404, "not-found", "a foreign booking");
+}
