@@ -46,8 +46,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-const OPENING_HOUR = 8;
-const first = blocks().sort((a, b) => a.offsetTop - b.offsetTop)[0];
-const hour = day.querySelectorAll(".axis time")[OPENING_HOUR];
-day.scrollTop = Math.max(0, (first ?? hour)?.offsetTop - 16 || 0);
+// To the first booking that begins today, else to eight o'clock.
+const begins = blocks().map((block) => block.offsetTop).filter((top) => top > 0);
+const opening = day.querySelector("ol")?.offsetHeight / 3;
+day.scrollTop = (begins.length > 0 ? Math.min(...begins) : opening) - 16;
 follow();

@@ -129,6 +129,9 @@ async fn the_day_is_read_by_keyboard_alone_and_on_a_narrow_screen() {
     browser.until("document.querySelector('#state.live') !== null").await;
     browser.press("ArrowRight").await;
     browser.until("location.search === '?date=2031-06-04'").await;
+    let under_head = "document.querySelector('h2').getBoundingClientRect().bottom";
+    let eight = "document.querySelectorAll('.axis time')[8].getBoundingClientRect().top";
+    browser.until(&format!("{eight} >= {under_head} && {eight} < {under_head} + 40")).await;
     browser.screenshot(&picture("empty")).await;
     let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
     browser.call("Emulation.setEmulatedMedia", dark).await;
