@@ -1,5 +1,6 @@
 //! What operators do, through the real command line, while real servers run.
 
+mod members;
 mod projections;
 
 use std::path::Path;
