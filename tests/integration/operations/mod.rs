@@ -2,6 +2,7 @@
 
 mod members;
 mod projections;
+mod runbook;
 
 use std::path::Path;
 use std::process::{Command, Output};
