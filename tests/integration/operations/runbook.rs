@@ -40,8 +40,8 @@ fn every_line_of_the_runbook_works() {
     assert!(output.status.success(), "{}", text(&output));
     let results: Vec<Value> = String::from_utf8_lossy(&output.stdout)
         .lines()
-        .filter_map(|line| line.strip_prefix("RESULT "))
-        .map(|result| serde_json::from_str(result).unwrap())
+        .filter_map(|line| line.split_once("RESULT "))
+        .map(|(_, result)| serde_json::from_str(result).unwrap())
         .collect();
     let [restored, rotated, last] = &results[..] else { panic!("{results:?}") };
     assert_eq!((&restored[1], &restored[2]), (&json!("scheduled"), &json!("Anna")), "{}", text(&output));
