@@ -1,9 +1,12 @@
 //! Who may pass: token, workspace, membership, role, in this order.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::ids::TenantId;
+use codeccloud_actors::reference::TenantReference;
 
 use super::Door;
 use super::problem::{Problem, Slug};
@@ -13,16 +16,27 @@ use crate::ports::Identity;
 
 pub static WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
 
-pub fn session(door: &Door, access: Access, request: &HttpRequest) -> Result<Session, Problem> {
+pub async fn session(door: &Door, access: Access, request: &HttpRequest) -> Result<Session, Problem> {
     let identity =
         door.authenticator.authenticate(bearer_token(request)?).map_err(|error| unauthorized(&error.to_string()))?;
     let tenant_id = workspace(request, identity)?;
-    let reference = door.reference.tenant(tenant_id).ok_or_else(|| forbidden("no such workspace"))?;
+    let reference = reference(door, identity).await.ok_or_else(|| forbidden("no such workspace"))?;
     let role = identity.role_in(&reference).ok_or_else(|| forbidden("not a member of this workspace"))?;
     if !access.allows(role) {
         return Err(forbidden(&format!("the role {} may not do this", role.as_str())));
     }
     Ok(Session { tenant_id, caller: Caller { user_id: identity.user_id, role }, reference })
+}
+
+/// Of what the token claims, memory may not know yet: then, and only then, it is brought up to date.
+async fn reference(door: &Door, identity: Identity) -> Option<Arc<TenantReference>> {
+    let known = door.reference.tenant(identity.tenant_id);
+    let bears_out = |reference: &Arc<TenantReference>| identity.role_in(reference) == Some(identity.role);
+    if known.as_ref().is_some_and(bears_out) {
+        return known;
+    }
+    door.reference.look_again(identity.tenant_id, identity.user_id).await;
+    door.reference.tenant(identity.tenant_id)
 }
 
 fn bearer_token(request: &HttpRequest) -> Result<&str, Problem> {

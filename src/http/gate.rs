@@ -63,7 +63,7 @@ impl Gate {
         if self.route.access == Access::Public {
             return Ok(());
         }
-        let session = authorise::session(&self.door, self.route.access, request)?;
+        let session = authorise::session(&self.door, self.route.access, request).await?;
         Span::current().record("tenant_id", tracing::field::display(session.tenant_id));
         *quota = self.quota(&session).await;
         if let Some(quota) = quota {

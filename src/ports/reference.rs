@@ -19,6 +19,12 @@ pub trait Reference: Send + Sync + 'static {
     /// `None` for a tenant that isn't there, or is deleted.
     fn tenant(&self, tenant_id: TenantId) -> Option<Arc<TenantReference>>;
 
+    /// Brings memory up to date for a user whom it doesn't know, or not in that role: a token may be younger than what
+    /// memory holds. Each such user costs the store a look a second at most.
+    fn look_again(&self, _tenant_id: TenantId, _user_id: UserId) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn create_service(
         &self,
         tenant_id: TenantId,

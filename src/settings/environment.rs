@@ -9,8 +9,9 @@ pub const CONFIG: &str = "CODECCLOUD_CONFIG";
 /// Variables with our prefix that are no settings: the file to read, and where PostgreSQL's binaries are.
 pub const RESERVED: [&str; 2] = [CONFIG, "CODECCLOUD_POSTGRES_BIN"];
 
-/// Names that deployments already use.
-pub const KNOWN: [(&str, &str); 10] = [
+/// Names that deployments already use. `DATA_RETENTION_YEARS` is one of them, too, and is no setting: the books are never
+/// deleted, so any number of years is kept.
+pub const KNOWN: [(&str, &str); 9] = [
     ("CORS_ALLOWED_ORIGINS", "server.cors_allowed_origins"),
     ("DATABASE_URL", "database.url"),
     ("FEATURE_SCALE", "scale.feature"),
@@ -20,7 +21,6 @@ pub const KNOWN: [(&str, &str); 10] = [
     ("VAULT_PREVIOUS_MASTER_KEYS", "vault.previous_master_keys"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
     ("OTEL_SERVICE_NAME", "telemetry.service_name"),
-    ("DATA_RETENTION_YEARS", "compliance.data_retention_years"),
 ];
 
 pub fn variable_of(key: &str) -> String {

@@ -23,8 +23,8 @@ use overlay::Overlay;
 pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
-    Actors, Auth, Compliance, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Projections,
-    RateLimit, Scale, Server, Telemetry, Vault,
+    Actors, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Projections, RateLimit, Scale,
+    Server, Telemetry, Vault,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 
@@ -45,7 +45,6 @@ pub struct Settings {
     pub rate_limit: RateLimit,
     pub log: Log,
     pub telemetry: Telemetry,
-    pub compliance: Compliance,
 }
 
 /// All faults come at once, so that a bad configuration is put right in one go.

@@ -174,10 +174,3 @@ pub struct Telemetry {
     #[serde(deserialize_with = "identifier")]
     pub service_name: String,
 }
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Compliance {
-    #[serde(deserialize_with = "between::<1, 100, _, _>")]
-    pub data_retention_years: u32,
-}

@@ -104,7 +104,6 @@ fn variables_of_deployments_are_known_and_ours_win_over_them() {
     assert_eq!(settings.server.cors_allowed_origins, ["https://a.example", "http://localhost:3000"]);
     assert_eq!(settings.vault.previous_master_keys[1].id, "older");
     assert_eq!(settings.vault.previous_master_keys[1].key.expose(), &[7; 32]);
-    assert_eq!(settings.compliance.data_retention_years, 12);
     assert_eq!(settings.telemetry.otlp_endpoint.unwrap(), "http://localhost:4318");
     assert_eq!(settings.telemetry.service_name, "codeccloud", "an empty variable counts as not set");
 }

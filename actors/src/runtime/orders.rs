@@ -25,7 +25,7 @@ async fn obey(projections: &Projections, asked: &Notify) {
         let mut done = true;
         for projection in projections.all() {
             if let Err(error) = projection.obey().await {
-                tracing::warn!(%error, "a projection could not be rebuilt as ordered; it is tried again");
+                tracing::warn!(%error, "operators' orders to a projection could not be carried out; it is tried again");
                 done = false;
             }
             // An order for one that is still catching up waits until it has.

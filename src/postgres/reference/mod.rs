@@ -10,8 +10,10 @@ mod load;
 mod rows;
 mod services;
 mod staff;
+mod strangers;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::ids::{ServiceId, StaffId, TenantId, UserId};
@@ -22,6 +24,7 @@ use uuid::Uuid;
 
 use self::cache::Cache;
 use self::change::Change;
+use self::strangers::Strangers;
 use super::{ConnectionPool, Connector, Database};
 use crate::ports::{
     HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference,
@@ -33,6 +36,7 @@ pub struct PostgresReference {
     readers: ConnectionPool,
     members: ConnectionPool,
     ids: Arc<dyn Ids>,
+    strangers: Strangers,
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, ReferenceError>>;
@@ -48,7 +52,7 @@ impl PostgresReference {
     ) -> Result<Arc<PostgresReference>, StoreError> {
         let cache = Arc::new(Cache::fill(readers.clone()).await?);
         database.io().spawn(cache::follow(Arc::downgrade(&cache), database.clone()));
-        Ok(Arc::new(PostgresReference { cache, readers, members, ids }))
+        Ok(Arc::new(PostgresReference { cache, readers, members, ids, strangers: Strangers::default() }))
     }
 
     async fn member(&self) -> Result<bb8::PooledConnection<'_, Connector>, ReferenceError> {
@@ -66,6 +70,16 @@ impl PostgresReference {
 impl Reference for PostgresReference {
     fn tenant(&self, tenant_id: TenantId) -> Option<Arc<TenantReference>> {
         self.cache.tenant(tenant_id)
+    }
+
+    fn look_again(&self, tenant_id: TenantId, user_id: UserId) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if self.strangers.may_look(tenant_id, user_id, Instant::now())
+                && let Err(error) = self.cache.refresh(Some(&[tenant_id.0])).await
+            {
+                tracing::debug!(%error, "a stranger could not be looked for");
+            }
+        })
     }
 
     fn create_service(

@@ -1,6 +1,8 @@
 //! What operators do, through the real command line, while real servers run.
 
+mod members;
 mod projections;
+mod runbook;
 
 use std::path::Path;
 use std::process::{Command, Output};
