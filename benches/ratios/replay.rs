@@ -45,6 +45,7 @@ async fn replay(url: &str) -> (u64, f64) {
     let ports = ProjectionPorts {
         feed: Arc::new(PostgresFeed::new(pool, FeedWaker::default(), settings)),
         store: Arc::new(NothingSaved),
+        continue_trace: |_, _| {},
         clock: Arc::new(SystemClock),
     };
     let settings = ProjectionSettings { save_every: Duration::from_secs(3_600), save_every_events: u64::MAX };
