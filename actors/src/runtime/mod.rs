@@ -7,6 +7,8 @@ mod aggregate_actor;
 mod execution;
 mod orders;
 mod projection_actor;
+#[cfg(test)]
+mod projection_swap;
 mod projections;
 mod published;
 mod recovery;
