@@ -8,6 +8,8 @@ mod execution;
 mod mailboxes;
 mod orders;
 mod projection_actor;
+#[cfg(test)]
+mod projection_swap;
 mod projections;
 mod published;
 mod recovery;
