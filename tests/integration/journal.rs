@@ -1,7 +1,9 @@
 //! The journal and the append function: what is committed together, who fails alone, and what the database refuses.
 
-use codeccloud::postgres::DatabaseRole;
-use codeccloud_actors::ports::AppendError;
+use std::time::Duration;
+
+use codeccloud::postgres::{DatabaseRole, PostgresIdempotency};
+use codeccloud_actors::ports::{AppendError, IdempotencyStore};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
@@ -94,6 +96,51 @@ async fn a_connection_that_is_cut_costs_no_append_its_truth() {
     let expected = u32::try_from(there.len()).unwrap();
     let next = submit_all(&journal, vec![append(vec![events(stream(1, 1), expected, 1)])]).await;
     assert!(next[0].is_ok(), "{next:?}");
+}
+
+/// The worst moment for a cut: the commit is on disk, and its answer is not out yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_after_its_commit_is_found_by_the_key() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
+    let superuser = database.superuser().await;
+    await_standby(&superuser, "nobody").await;
+    let cutting = async || loop {
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        superuser.execute(cut, &[]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let mut expected = 1;
+    let lost = loop {
+        let key = format!("key-of-sixteen-and-more-{expected}");
+        let next = keyed(append(vec![events(stream(1, 1), expected, 1)]), &key);
+        expected += 1;
+        let result = tokio::select! {
+            mut results = submit_all(&journal, vec![next]) => results.remove(0),
+            () = cutting() => unreachable!("it cuts for as long as it may"),
+        };
+        match result {
+            // PostgreSQL takes its time to notice the new setting.
+            Ok(_) => assert!(expected < 1_000, "no commit waits"),
+            Err(AppendError::Unknown(_)) => break key,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    await_standby(&superuser, "").await;
+    let idempotency = PostgresIdempotency::new(database.pool(DatabaseRole::Reader));
+    let found = idempotency.find(stream(1, 1).tenant_id, &lost).await.unwrap();
+    assert_eq!(found.map(|stored| stored.status), Some(201));
+    let next = submit_all(&journal, vec![append(vec![events(stream(1, 1), expected, 1)])]).await;
+    assert!(next[0].is_ok(), "{next:?}");
+}
+
+/// Commits wait for this standby, which never comes, after they are durable here.
+async fn await_standby(superuser: &Client, name: &str) {
+    let setting = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+    for statement in [&*setting, "SELECT pg_reload_conf()"] {
+        superuser.batch_execute(statement).await.unwrap();
+    }
 }
 
 /// With a psql prompt and the journal's role.

@@ -77,7 +77,7 @@ async fn what_another_node_wrote_is_known_before_the_next_command() {
     let decisions = count_decisions(&mut create);
     assert_eq!(status(&house.runtime.execute(create).await), 200);
     assert_eq!(decisions.load(Ordering::SeqCst), 1);
-    assert_eq!(house.store.loads(), 2, "its own events tell a node nothing");
+    assert_eq!(house.store.loads(), 2);
 }
 
 #[actix::test]

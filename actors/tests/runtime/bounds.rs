@@ -1,12 +1,13 @@
 //! Queues have bounds: who finds one full is told at once, and nothing of it waits.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use codeccloud_actors::runtime::{Executed, ExecutionError, RuntimeSettings};
 use codeccloud_actors::testing::Fault;
 use futures_util::future::join_all;
 
-use crate::house::{House, anna, customer, hour, settings, status, until};
+use crate::house::{House, anna, count_decisions, customer, hour, settings, status, until};
 
 #[actix::test]
 async fn a_full_mailbox_turns_away_what_is_beyond_it_and_keeps_what_it_has() {
@@ -58,7 +59,10 @@ async fn a_full_journal_turns_away_what_is_beyond_it_and_leaves_no_gap() {
     assert_eq!(booked[..4].iter().map(status).collect::<Vec<_>>(), [200; 4]);
     booked[4..].iter().for_each(assert_unavailable);
     assert_eq!(house.versions(anna()), [1, 2, 3, 4, 5]);
-    assert_eq!(status(&house.book(hour(9)).await), 200, "what was turned away was not kept either");
+    let (_, mut again) = house.create(hour(9));
+    let decisions = count_decisions(&mut again);
+    assert_eq!(status(&house.runtime.execute(again).await), 200);
+    assert_eq!(decisions.load(Ordering::SeqCst), 1, "what was turned away was not kept either");
 }
 
 #[actix::test]

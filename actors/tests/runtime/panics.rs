@@ -5,6 +5,7 @@ use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use codeccloud_actors::answer::{Respond, Verdict};
 use codeccloud_actors::ports::Clock;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Submission};
 use codeccloud_actors::sagas::booking::BookingCommand;
@@ -55,6 +56,13 @@ async fn a_panic_further_down_spares_the_aggregate_that_asked() {
     assert_eq!(status(&house.book(hour(2)).await), 409);
 }
 
+/// Which answers can't be built.
+#[derive(Clone, Copy, PartialEq)]
+enum Breaks {
+    Any,
+    Refusal,
+}
+
 /// Answers are built inside actors, from a closure of the caller's.
 #[actix::test]
 async fn an_answer_that_panics_costs_its_command_only() {
@@ -65,9 +73,19 @@ async fn an_answer_that_panics_costs_its_command_only() {
     let (_, refused_by_staff) = house.create(hour(1));
     let (_, refused_at_once) = house.create(Slot { start: Timestamp::MIN, end: hour(1).end });
     let rewarding = house.rewarding(customer(1));
-    for submission in [accepted, refused_by_staff, refused_at_once, rewarding] {
+    for (breaks, submission) in [
+        (Breaks::Any, accepted),
+        (Breaks::Any, refused_at_once),
+        (Breaks::Any, rewarding),
+        (Breaks::Refusal, refused_by_staff),
+    ] {
         let what = format!("{:?}", submission.command);
-        let broken = Submission { respond: Arc::new(|_| panic_any("an answer")), ..submission };
+        let inner = submission.respond.clone();
+        let respond: Respond = Arc::new(move |verdict| match verdict {
+            Verdict::Accepted { .. } if breaks == Breaks::Refusal => inner(verdict),
+            Verdict::Accepted { .. } | Verdict::Refused(_) => panic_any("an answer"),
+        });
+        let broken = Submission { respond, ..submission };
         let executed = house.runtime.execute(broken).await;
         assert!(matches!(executed, Err(ExecutionError::Internal(_))), "{what}: {executed:?}");
     }
