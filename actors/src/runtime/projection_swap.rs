@@ -96,6 +96,7 @@ async fn a_rebuilt_projection_has_each_event_once_wherever_the_bus_is() {
         publisher,
         store: Arc::new(NoStore),
         clock: Arc::new(ManualClock::at(Timestamp::from_millis(0))),
+        continue_trace: |_, _| {},
         settings: ProjectionSettings { save_every: Duration::from_secs(60), save_every_events: 1_000 },
         saved: Saved { at: Instant::now(), events_applied: 0, under_way: false },
         retained: None,
