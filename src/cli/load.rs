@@ -1,7 +1,6 @@
 use std::process::ExitCode;
 
 use super::Outcome;
-use super::access::block_on;
 use super::tenant::load_access;
 use crate::load::{self, LoadArgs, read_token_file};
 use crate::settings::Settings;
@@ -9,7 +8,8 @@ use crate::settings::Settings;
 /// Against a server of this machine, tenants and tokens are made through its database; against any other, they come from
 /// `--token-file`.
 pub(super) fn run(settings: Settings, args: LoadArgs) -> Outcome {
-    block_on(async move {
+    // One thread: it often shares its cores with what it measures.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async move {
         let access = match &args.token_file {
             Some(file) => read_token_file(file)?,
             None => {

@@ -59,6 +59,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0008_invitations.up.sql"),
         include_str!("../../schema/0008_invitations.down.sql"),
     ),
+    Migration::new(
+        9,
+        "vault_lookup",
+        include_str!("../../schema/0009_vault_lookup.up.sql"),
+        include_str!("../../schema/0009_vault_lookup.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.
