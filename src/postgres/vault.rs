@@ -72,8 +72,8 @@ impl VaultStore for PostgresVault {
             tenants.dedup();
             let tenant_ids = Vec::from_iter(customers.iter().map(|customer| customer.tenant_id.0));
             let customer_ids = Vec::from_iter(customers.iter().map(|customer| customer.customer_id.0));
-            let arrays =
-                [(&tenants as _, Type::UUID_ARRAY), (&tenant_ids, Type::UUID_ARRAY), (&customer_ids, Type::UUID_ARRAY)];
+            let arrays: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&tenants, Type::UUID_ARRAY), (&tenant_ids, Type::UUID_ARRAY), (&customer_ids, Type::UUID_ARRAY)];
             let rows = self.call("SELECT * FROM app_private.load_customers($1, $2, $3)", &arrays).await?;
             rows.iter()
                 .map(|row| {
