@@ -125,7 +125,7 @@ async fn two_servers_on_one_database_never_book_a_slot_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn personal_data_is_nowhere_but_in_the_vault_and_there_encrypted() {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = Server::start_logging(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let mut body = salon.booking(0, 2, 1);
@@ -143,6 +143,8 @@ async fn personal_data_is_nowhere_but_in_the_vault_and_there_encrypted() {
     assert_eq!(cancelled.json()["booking"]["cancellationReason"], "zyxreason", "{}", cancelled.text);
     let metrics = server.client.get(format!("{}/metrics", server.url)).send().await.unwrap().text().await.unwrap();
     assert!(!metrics.to_lowercase().contains("zyx"));
+    let log = dir.path().join("server.log");
+    assert!(std::fs::read_to_string(log).unwrap().contains("DEBUG"), "it logs all it can");
     // The stop writes snapshots and checkpoints; then every stored byte is read, and every line of the logs.
     assert!(server.stop().as_secs() < 10);
     assert_eq!(files_with(dir.path(), b"zyx"), Vec::<String>::new());

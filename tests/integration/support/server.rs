@@ -90,6 +90,16 @@ impl Server {
         Server::of(command)
     }
 
+    /// As [`Server::start`], with everything that it logs in a file of the data directory.
+    pub fn start_logging(data_dir: &Path) -> Server {
+        std::fs::create_dir_all(data_dir).unwrap();
+        let mut command = command(data_dir);
+        command
+            .env("CODECCLOUD_LOG_FILTER", "debug")
+            .stderr(std::fs::File::create(data_dir.join("server.log")).unwrap());
+        Server::of(command)
+    }
+
     pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
