@@ -57,6 +57,8 @@ async fn a_rebuild_on_two_servers_leaves_no_gap_and_counts_nothing_twice() {
     for number in 0..20 {
         book(&first, &salon, number).await;
     }
+    // Read-your-writes is a promise of the server that was written to; the other one follows.
+    eventually(async || listed(&second, &salon).await == 20).await;
     let done = AtomicBool::new(false);
     let booking = async {
         let mut booked = 20;
