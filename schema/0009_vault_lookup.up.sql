@@ -6,7 +6,7 @@ returns table (
     email_lookup bytea
 ) language plpgsql set search_path = public, pg_temp
 -- By index, one customer after the other: the plan is made while the vault is small and kept while it grows.
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
     perform set_config('codeccloud.tenant_ids', p_tenants::text, true);
