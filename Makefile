@@ -23,11 +23,11 @@ check: toolchain ## Formatting, lints, licences, duplicate dependencies and hous
 
 bench: toolchain ## Measure the ratios that benches/README.md explains
 	@scripts/install-postgres.sh
-	$(CARGO) bench
+	$(CARGO) bench --bench core --bench ratios
 
 bench-long: toolchain ## Also measure start-up with ten million events behind; takes a while
 	@scripts/install-postgres.sh
-	BENCH_LONG=1 $(CARGO) bench
+	BENCH_LONG=1 $(CARGO) bench --bench ratios
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
