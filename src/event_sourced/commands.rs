@@ -188,7 +188,6 @@ impl EventSourcedCommands {
                 opened.map_err(vault_away)?.map_or_else(|| Bytes::from_static(b"{}"), Bytes::from)
             }
         };
-        metrics::counter!(names::IDEMPOTENT_REPLAYS.name).increment(1);
         Ok(Answered { answer: Answer { status: stored.status, body, version: None }, replayed: true })
     }
 

@@ -115,9 +115,17 @@ async fn book(server: &Server, salon: &Salon, number: i64) {
 }
 
 async fn listed(server: &Server, salon: &Salon) -> usize {
-    let reply = server.get(salon, SEARCH).await;
-    assert_eq!(reply.status, 200, "{}", reply.text);
-    reply.json()["data"].as_array().unwrap().len()
+    let (mut count, mut path) = (0, SEARCH.to_owned());
+    loop {
+        let reply = server.get(salon, &path).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let page = reply.json();
+        count += page["data"].as_array().unwrap().len();
+        match page["nextCursor"].as_str() {
+            Some(cursor) => path = format!("{SEARCH}&cursor={cursor}"),
+            None => return count,
+        }
+    }
 }
 
 /// Puts an event into the store that nobody can read; returns its position.
