@@ -1,5 +1,7 @@
 //! Connections to the database, each with the one role that its work needs.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use bb8::Pool;
@@ -81,8 +83,7 @@ impl Database {
     }
 
     pub async fn connect(&self, role: DatabaseRole) -> Result<Client, tokio_postgres::Error> {
-        let config = self.config.clone();
-        let (client, connection) = config.connect(NoTls).await?;
+        let (client, connection) = self.connect_raw().await?;
         self.io.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, ?role, "a database connection ended");
@@ -100,7 +101,14 @@ impl Database {
         (Client, tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>),
         tokio_postgres::Error,
     > {
-        self.config.connect(NoTls).await
+        // The socket belongs to the runtime that it is made on, and the caller's may end sooner: a projection that has
+        // caught up stops its arbiter, and would take connections of the pool with it.
+        let mut connecting = pin!(self.config.connect(NoTls));
+        poll_fn(|context| {
+            let _io = self.io.enter();
+            connecting.as_mut().poll(context)
+        })
+        .await
     }
 
     /// Connects when a connection is first asked for, so the database may be away now.
