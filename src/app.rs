@@ -106,7 +106,7 @@ impl App {
         let reference =
             PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), ids.clone()).await?;
         let waker = FeedWaker::default();
-        waker.start(&database, Duration::from_millis(settings.feed.notify_coalesce_ms));
+        waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
         let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(pools.reader.clone()));
         let streams: Arc<dyn StreamStore> = Arc::new(PostgresStreams::new(pools.reader.clone()));
         let snapshots = Arc::new(PostgresSnapshots::start(&database, pools.projector.clone()));
@@ -343,6 +343,7 @@ fn journal_settings(settings: &Settings) -> JournalSettings {
 pub fn feed_settings(settings: &Settings) -> FeedSettings {
     FeedSettings {
         poll: Duration::from_millis(settings.feed.poll_ms),
+        coalesce: Duration::from_millis(settings.feed.coalesce_ms),
         page_events: settings.feed.page_events,
         horizon_warn: Duration::from_secs(settings.feed.horizon_warn_seconds),
     }

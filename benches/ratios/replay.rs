@@ -40,8 +40,12 @@ pub async fn measure(table: &mut Table) {
 async fn replay(url: &str) -> (u64, f64) {
     let database = database::database(url);
     let pool = database.pool(DatabaseRole::Reader, 4, Duration::from_secs(5));
-    let settings =
-        FeedSettings { poll: Duration::from_millis(100), page_events: 2_000, horizon_warn: Duration::from_secs(60) };
+    let settings = FeedSettings {
+        poll: Duration::from_millis(100),
+        coalesce: Duration::ZERO,
+        page_events: 2_000,
+        horizon_warn: Duration::from_secs(60),
+    };
     let ports = ProjectionPorts {
         feed: Arc::new(PostgresFeed::new(pool, FeedWaker::default(), settings)),
         store: Arc::new(NothingSaved),

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
-use bb8::Pool;
+use bb8::{Pool, QueueStrategy};
 use codeccloud_actors::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, Config, NoTls};
@@ -33,8 +33,13 @@ impl DatabaseRole {
             DatabaseRole::Reader => format!(
                 "{role} SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0;"
             ),
+            // An append is a handful of short statements, and planning them anew for each would take longer than running
+            // them. Their plans are made while the tables are small and have to hold while these grow.
+            DatabaseRole::Journal => format!(
+                "{role} SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+                 SET enable_hashjoin = off; SET enable_mergejoin = off;"
+            ),
             DatabaseRole::Owner
-            | DatabaseRole::Journal
             | DatabaseRole::Projector
             | DatabaseRole::Vault
             | DatabaseRole::Operator
@@ -117,6 +122,8 @@ impl Database {
             .max_size(size)
             .connection_timeout(wait)
             .test_on_check_out(false)
+            // The connection used last has the most in its caches.
+            .queue_strategy(QueueStrategy::Lifo)
             .build_unchecked(Connector { database: self.clone(), role })
     }
 

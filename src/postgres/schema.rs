@@ -65,6 +65,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0009_vault_lookup.up.sql"),
         include_str!("../../schema/0009_vault_lookup.down.sql"),
     ),
+    Migration::new(
+        10,
+        "steady_plans",
+        include_str!("../../schema/0010_steady_plans.up.sql"),
+        include_str!("../../schema/0010_steady_plans.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

@@ -121,7 +121,7 @@ pub struct Feed {
     #[serde(deserialize_with = "between::<1, 100_000, _, _>")]
     pub page_events: usize,
     #[serde(deserialize_with = "between::<0, 10_000, _, _>")]
-    pub notify_coalesce_ms: u64,
+    pub coalesce_ms: u64,
     #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
     pub horizon_warn_seconds: u64,
 }

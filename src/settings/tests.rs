@@ -76,11 +76,11 @@ fn every_known_variable_leads_to_a_key_and_is_named_in_the_default_file() {
 
 #[test]
 fn later_sources_win() {
-    let file = "[feed]\npoll_ms = 1\npage_events = 1\nnotify_coalesce_ms = 1\n";
-    let environment = [("CODECCLOUD_FEED_PAGE_EVENTS", "2"), ("CODECCLOUD_FEED_NOTIFY_COALESCE_MS", "2")];
-    let all = with_flag(with_file(sources(&environment), file), "feed.notify_coalesce_ms", "3");
+    let file = "[feed]\npoll_ms = 1\npage_events = 1\ncoalesce_ms = 1\n";
+    let environment = [("CODECCLOUD_FEED_PAGE_EVENTS", "2"), ("CODECCLOUD_FEED_COALESCE_MS", "2")];
+    let all = with_flag(with_file(sources(&environment), file), "feed.coalesce_ms", "3");
     let feed = load(all).unwrap().feed;
-    assert_eq!((feed.horizon_warn_seconds, feed.poll_ms, feed.page_events, feed.notify_coalesce_ms), (10, 1, 2, 3));
+    assert_eq!((feed.horizon_warn_seconds, feed.poll_ms, feed.page_events, feed.coalesce_ms), (10, 1, 2, 3));
 }
 
 #[test]

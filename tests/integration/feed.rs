@@ -11,8 +11,12 @@ use crate::support::Database;
 use crate::support::appends::{append, events, journal, stream, submit_all};
 
 pub fn feed(database: &Database, page_events: usize) -> PostgresFeed {
-    let settings =
-        FeedSettings { poll: Duration::from_millis(20), page_events, horizon_warn: Duration::from_secs(3_600) };
+    let settings = FeedSettings {
+        poll: Duration::from_millis(20),
+        coalesce: Duration::ZERO,
+        page_events,
+        horizon_warn: Duration::from_secs(3_600),
+    };
     PostgresFeed::new(database.pool(DatabaseRole::Reader), FeedWaker::default(), settings)
 }
 

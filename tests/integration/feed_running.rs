@@ -157,7 +157,7 @@ impl io::Write for Logged {
 }
 
 fn settings(poll: Duration, horizon_warn: Duration) -> FeedSettings {
-    FeedSettings { poll, page_events: 100, horizon_warn }
+    FeedSettings { poll, coalesce: Duration::ZERO, page_events: 100, horizon_warn }
 }
 
 #[tokio::test]

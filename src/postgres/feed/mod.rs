@@ -39,6 +39,8 @@ const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 pub struct FeedSettings {
     /// How long a reader waits at most before it looks again.
     pub poll: Duration,
+    /// How long commits share a read: under load, one per commit would cost more than the commits.
+    pub coalesce: Duration,
     /// Events in a page.
     pub page_events: usize,
     /// From when on a held horizon is worth a warning.
@@ -50,6 +52,7 @@ pub struct PostgresFeed {
     waker: FeedWaker,
     settings: FeedSettings,
     observations: Mutex<Observations>,
+    read_at: Mutex<Option<Instant>>,
     horizon: HorizonWatch,
 }
 
@@ -89,10 +92,11 @@ impl PostgresFeed {
     /// `pool` is of readers; the feed plans each statement anew, so that only the partitions in question are opened.
     pub fn new(pool: ConnectionPool, waker: FeedWaker, settings: FeedSettings) -> PostgresFeed {
         let horizon = HorizonWatch::new(settings.horizon_warn);
-        PostgresFeed { pool, waker, settings, observations: Mutex::default(), horizon }
+        PostgresFeed { pool, waker, settings, observations: Mutex::default(), read_at: Mutex::default(), horizon }
     }
 
     async fn page(&self, from: &FeedCursor) -> Result<FeedPage, StoreError> {
+        *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let client = self.pool.get().await.map_err(away)?;
         let snapshot = snapshot(&client, self.observation_is_due()).await?;
         self.observe(snapshot);
@@ -235,6 +239,10 @@ impl Feed for PostgresFeed {
         Box::pin(async {
             // A time-out is the poll.
             let _ = tokio::time::timeout(self.settings.poll, self.waker.awoken()).await;
+            let read_at = *self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(rest) = read_at.and_then(|at| self.settings.coalesce.checked_sub(at.elapsed())) {
+                tokio::time::sleep(rest).await;
+            }
         })
     }
 }
