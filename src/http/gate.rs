@@ -22,13 +22,20 @@ use super::{Door, authorise, idempotency, trace};
 
 struct Gate {
     route: &'static Route,
+    /// Of its spans.
+    name: String,
     door: Arc<Door>,
     metrics: RouteMetrics,
 }
 
 /// The route's handler, behind its gate.
 pub fn guarded(route: &'static Route, door: &Arc<Door>) -> actix_web::Route {
-    let gate = Rc::new(Gate { route, door: door.clone(), metrics: RouteMetrics::of(route.verb.as_str(), route.path) });
+    let gate = Rc::new(Gate {
+        route,
+        name: format!("{} {}", route.verb.as_str(), route.path),
+        door: door.clone(),
+        metrics: RouteMetrics::of(route.verb.as_str(), route.path),
+    });
     (route.handler)().method(route.verb.method()).wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
         let gate = gate.clone();
         async move { Ok::<_, Error>(gate.pass(request, next).await) }
@@ -39,7 +46,7 @@ impl Gate {
     async fn pass(&self, request: ServiceRequest, next: Next<BoxBody>) -> ServiceResponse {
         let started = Instant::now();
         let head = request.request().clone();
-        let span = trace::request_span(self.route.verb.as_str(), self.route.path, &head);
+        let span = trace::request_span(&self.name, self.route.verb.as_str(), self.route.path, &head);
         let response = self.answer(request, &head, next).instrument(span.clone()).await;
         span.record("status", response.status().as_u16());
         self.metrics.record(response.status(), started.elapsed());

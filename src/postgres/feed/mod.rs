@@ -9,7 +9,7 @@ mod horizon;
 mod waker;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use codeccloud_actors::ids::Position;
@@ -34,7 +34,9 @@ const CLOCK_MARGIN_MS: i64 = DAY_MS;
 /// Observations that are remembered. Only the newest below the horizon counts, so a few suffice unless it is held.
 const OBSERVATIONS_MAX: usize = 1024;
 
+/// Whatever comes first. An observation costs a transaction id, and what lies between two of them is read over and over.
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
+const OBSERVE_EVERY_EVENTS: usize = 500;
 
 const SNAPSHOT: &str = "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), clock_timestamp(), \
      (SELECT system_identifier FROM pg_control_system()), \
@@ -105,6 +107,8 @@ struct Observations {
     /// Ascending.
     known: VecDeque<Observation>,
     newest_at: Option<Instant>,
+    /// By all readers, since the newest.
+    events: usize,
 }
 
 impl PostgresFeed {
@@ -177,6 +181,7 @@ impl PostgresFeed {
         ];
         let rows = client.query_prepared(&PAGE_OF_WINDOW, &params).await.map_err(away)?;
         let events: Arc<[_]> = rows.iter().map(recorded_event).collect();
+        self.observations().events += rows.len();
         let full = rows.len() >= self.settings.page_events;
         let next = match rows.last() {
             Some(last) if full => {
@@ -193,19 +198,24 @@ impl PostgresFeed {
         Ok(FeedPage { events, cursor: next, caught_up: !full && high >= snapshot.horizon })
     }
 
-    /// An observation costs a transaction id, so one a second has to do.
     fn observation_is_due(&self) -> bool {
-        let observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
-        observations.newest_at.is_none_or(|at| at.elapsed() >= OBSERVE_EVERY)
+        let observations = self.observations();
+        observations.events >= OBSERVE_EVERY_EVENTS
+            || observations.newest_at.is_none_or(|at| at.elapsed() >= OBSERVE_EVERY)
+    }
+
+    fn observations(&self) -> MutexGuard<'_, Observations> {
+        self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observe(&self, snapshot: Snapshot) {
-        let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observations = self.observations();
         if let (Some((position, time_ms)), Some(own)) = (observations.previous, snapshot.own) {
             let newest = observations.known.back().map_or(0, |observation| observation.next);
             if own >= newest {
                 observations.known.push_back(Observation { next: own + 1, position, time_ms });
                 observations.newest_at = Some(Instant::now());
+                observations.events = 0;
             }
             if observations.known.len() > OBSERVATIONS_MAX {
                 observations.thin_out();
@@ -216,7 +226,7 @@ impl PostgresFeed {
 
     /// Raises the cursor's bounds to what is known of transactions from `low` on.
     fn narrowed(&self, cursor: FeedCursor, low: u64) -> FeedCursor {
-        let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observations = self.observations();
         let below = observations.known.partition_point(|observation| observation.next <= low);
         let Some(last) = below.checked_sub(1) else { return cursor };
         // Readers that are further behind have their own bounds in their cursors.
