@@ -1,7 +1,6 @@
 //! The actor that owns one aggregate: decides against the state in memory, and goes on while the commit is under way.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Instant;
 
 use actix::fut::wrap_future;
@@ -9,16 +8,15 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::aggregate::{Aggregate, Decision};
-use crate::answer::Verdict;
-use crate::event::EventBody;
-use crate::ids::{EventId, StreamId, Version};
+use crate::ids::{StreamId, Version};
 use crate::metrics_catalogue as names;
-use crate::ports::{AppendError, NewEvent, Snapshot, StreamAppend};
+use crate::ports::{Snapshot, StreamAppend};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
 use super::Shared;
-use super::execution::{Execution, ExecutionError, Failure, Outcome, settle};
+use super::execution::{Execution, ExecutionError, Failure, Outcome};
+use super::flight::{Departure, Flight};
 use super::recovery::{Recovered, recover};
 use super::routes::Routed;
 use super::supervision::{Backoff, contained};
@@ -32,13 +30,6 @@ pub(super) struct AggregateActor<A: Routed> {
     snapshot_version: Version,
     flight: Arc<Flight>,
     health: Health,
-}
-
-/// Appends on their way. Replaced as a whole when the state is reloaded, so that what becomes of older ones is ignored.
-struct Flight {
-    appends: AtomicU32,
-    durable_version: AtomicU32,
-    recorded_at: AtomicI64,
 }
 
 enum Health {
@@ -174,7 +165,7 @@ impl<A: Routed> AggregateActor<A> {
         let mut state = self.state.clone();
         let part = contained(|| {
             decision.events.iter().for_each(|event| state.evolve(event, now));
-            self.shared.decided::<A>(&mut execution, self.stream, &state, self.version, &decision, now)
+            execution.decided(&*self.shared.ids, self.stream, &state, self.version, &decision, now)
         });
         let Some(part) = part else { return self.give_up(execution, ctx) };
         let version = self.version.plus(decision.events.len());
@@ -220,13 +211,11 @@ impl<A: Routed> AggregateActor<A> {
     }
 
     /// The last aggregate to decide: what it and those before it decided goes into one append.
-    fn submit(&mut self, mut execution: Box<Execution>, state: A, version: Version, ctx: &mut Context<Self>) {
+    fn submit(&mut self, execution: Box<Execution>, state: A, version: Version, ctx: &mut Context<Self>) {
         let due = version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every;
-        let snapshot = due.then(|| snapshot(self.stream, &state, version, Timestamp::default()));
-        let append = execution.append();
-        let answer = execution.answer();
-        let Execution { reply, .. } = *execution;
-        if self.send(append, answer, reply, false, version, snapshot, ctx) {
+        let mut departure = Departure::accepted(*execution);
+        departure.snapshot = due.then(|| snapshot(self.stream, &state, version, Timestamp::default()));
+        if self.send(departure, version, ctx) {
             self.state = state;
             self.version = version;
             if due {
@@ -237,52 +226,23 @@ impl<A: Routed> AggregateActor<A> {
 
     fn refuse(&mut self, refusal: &Refusal, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
         execution.parts.push(StreamAppend { stream: self.stream, expected: self.version, events: Vec::new() });
-        let Some(append) = contained(|| execution.refuse(refusal)) else { return self.give_up(execution, ctx) };
-        let answer = execution.answer();
-        let Execution { reply, .. } = *execution;
-        if append.idempotency.is_none() && self.flight.is_empty() {
-            // Nothing to store, and the state that it was decided on is durable already.
-            let _ = reply.send(Err(Failure::Refused(super::Executed { answer, committed: None })));
-            return;
+        if contained(|| execution.refuse(refusal)).is_none() {
+            return self.give_up(execution, ctx);
         }
-        self.send(append, answer, reply, true, self.version, None, ctx);
+        let departure = Departure::refused(*execution);
+        if departure.is_idle() && self.flight.is_empty() {
+            // Nothing to store, and the state that it was decided on is durable already.
+            return departure.answer();
+        }
+        self.send(departure, self.version, ctx);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call for both kinds of append")]
-    fn send(
-        &mut self,
-        append: crate::ports::Append,
-        answer: crate::answer::Answer,
-        reply: super::execution::Reply,
-        refused: bool,
-        version: Version,
-        snapshot: Option<Snapshot>,
-        ctx: &mut Context<Self>,
-    ) -> bool {
-        let address = ctx.address();
-        let flight = Arc::clone(&self.flight);
-        let shared = Arc::clone(&self.shared);
-        flight.appends.fetch_add(1, Ordering::AcqRel);
-        self.shared.journal.submit(
-            append,
-            Box::new(move |result| {
-                match &result {
-                    Ok(committed) => {
-                        flight.landed(version, committed.recorded_at);
-                        if let Some(snapshot) = snapshot {
-                            shared.snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
-                        }
-                    }
-                    // Was never on its way, so the state isn't ahead.
-                    Err(AppendError::QueueFull) => {}
-                    // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes
-                    // the mailbox's bound, which is right here: there are never more of these than appends in flight.
-                    Err(_) => address.do_send(AppendFailed(Arc::clone(&flight))),
-                }
-                flight.appends.fetch_sub(1, Ordering::AcqRel);
-                settle(reply, answer, refused, result);
-            }),
-        )
+    fn send(&mut self, departure: Departure, version: Version, ctx: &mut Context<Self>) -> bool {
+        let (address, flight) = (ctx.address(), Arc::clone(&self.flight));
+        // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes the mailbox's
+        // bound, which is right here: there are never more of these than appends in flight.
+        let failed = move || address.do_send(AppendFailed(flight));
+        self.flight.submit(&self.shared, departure, version, failed)
     }
 
     fn snapshot_when_due(&mut self) {
@@ -296,7 +256,7 @@ impl<A: Routed> AggregateActor<A> {
         let is_durable = matches!(self.health, Health::Ready) && self.flight.is_empty();
         if is_durable && self.version > self.snapshot_version {
             self.snapshot_version = self.version;
-            let recorded_at = Timestamp::from_millis(self.flight.recorded_at.load(Ordering::Acquire));
+            let recorded_at = self.flight.recorded_at();
             self.shared.snapshots.save(snapshot(self.stream, &self.state, self.version, recorded_at));
         }
     }
@@ -356,68 +316,7 @@ impl<A: Routed> Handler<Passivate> for AggregateActor<A> {
     }
 }
 
-impl Flight {
-    fn at(version: Version, recorded_at: Timestamp) -> Arc<Flight> {
-        Arc::new(Flight {
-            appends: AtomicU32::new(0),
-            durable_version: AtomicU32::new(version.0),
-            recorded_at: AtomicI64::new(recorded_at.as_millis()),
-        })
-    }
-
-    fn landed(&self, version: Version, recorded_at: Timestamp) {
-        self.durable_version.fetch_max(version.0, Ordering::AcqRel);
-        self.recorded_at.fetch_max(recorded_at.as_millis(), Ordering::AcqRel);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.appends.load(Ordering::Acquire) == 0
-    }
-}
-
 fn snapshot<A: Aggregate>(stream: StreamId, state: &A, version: Version, recorded_at: Timestamp) -> Snapshot {
     let state = rmp_serde::to_vec(state).expect("states hold nothing that MessagePack can't");
     Snapshot { stream, version, recorded_at, format: A::STATE_FORMAT, state: state.into() }
-}
-
-impl Shared {
-    /// Writes what an aggregate decided into the execution: its response and its saga row; returns its part of the append.
-    pub(super) fn decided<A: Routed>(
-        &self,
-        execution: &mut Execution,
-        stream: StreamId,
-        state: &A,
-        before: Version,
-        decision: &Decision<A::Event>,
-        now: Timestamp,
-    ) -> StreamAppend {
-        let events: Vec<NewEvent> = decision
-            .events
-            .iter()
-            .map(|event| NewEvent {
-                event_id: EventId(self.ids.uuid()),
-                event_type: event.event_type(),
-                schema_version: event.schema_version(),
-                payload: event.payload(),
-                occurred_at: now,
-            })
-            .collect();
-        let version = before.plus(events.len());
-        if execution.response.is_none() {
-            let decided: Vec<_> = decision.events.iter().cloned().map(EventBody::into_event).collect();
-            let event_id = events.first().map_or_else(|| EventId(self.ids.uuid()), |event| event.event_id);
-            let verdict = Verdict::Accepted { state: state.view(), version, event_id, events: &decided };
-            execution.response = Some((execution.respond)(&verdict));
-        }
-        if let (Some(saga), false) = (state.saga_state(), events.is_empty()) {
-            execution.sagas.push(crate::ports::SagaRow {
-                saga_type: A::TYPE.as_str(),
-                saga_id: stream.aggregate_id,
-                version,
-                status: saga.status,
-                state: saga.state,
-            });
-        }
-        StreamAppend { stream, expected: before, events }
-    }
 }

@@ -5,6 +5,7 @@
 
 mod aggregate_actor;
 mod execution;
+mod flight;
 mod mailboxes;
 mod orders;
 mod projection_actor;
@@ -31,12 +32,13 @@ use crate::aggregate::Aggregate;
 use crate::command::Command;
 use crate::envelope::RecordedEvent;
 use crate::ids::{NodeId, StreamId, Version};
-use crate::ports::{Append, Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
+use crate::ports::{Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
 use crate::sagas::booking::{BookingCommand, BookingSaga};
 use crate::trace;
 
 pub use execution::{Executed, ExecutionError, Submission};
 use execution::{Execution, Failure, Outcome};
+use flight::Departure;
 pub use projection_actor::ProjectionSettings;
 pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, Projections};
 pub use published::{Published, View};
@@ -169,8 +171,8 @@ impl Runtime {
         };
         let stream = StreamId { tenant_id: execution.tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
         match contained(|| self.shared.create(stream, create, &mut execution)) {
-            Some(Ok(request)) => self.shared.dispatch(request, execution),
-            Some(Err(refused)) => self.shared.answer_refused(*refused, execution),
+            Some(Some(request)) => self.shared.dispatch(request, execution),
+            Some(None) => self.shared.answer_refused(*execution),
             None => execution.fail_after_panic(stream),
         }
     }
@@ -210,33 +212,28 @@ impl Runtime {
 }
 
 impl Shared {
-    /// Decides a booking's first command and returns what it asks of a calendar, or the append of its refusal.
-    fn create(
-        &self,
-        stream: StreamId,
-        create: &BookingCommand,
-        execution: &mut Execution,
-    ) -> Result<Command, Box<Append>> {
+    /// Decides a booking's first command and returns what it asks of a calendar; `None` when it is refused.
+    fn create(&self, stream: StreamId, create: &BookingCommand, execution: &mut Execution) -> Option<Command> {
         let now = self.clock.now();
         let mut state = BookingSaga::default();
-        let decision =
-            state.decide(create, &execution.context, now).map_err(|refusal| Box::new(execution.refuse(&refusal)))?;
+        let decision = match state.decide(create, &execution.context, now) {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                execution.refuse(&refusal);
+                return None;
+            }
+        };
         decision.events.iter().for_each(|event| state.evolve(event, now));
-        let part = self.decided::<BookingSaga>(execution, stream, &state, Version::NONE, &decision, now);
+        let part = execution.decided(&*self.ids, stream, &state, Version::NONE, &decision, now);
         execution.parts.push(part);
         execution.requests = VecDeque::from(decision.requests);
-        Ok(execution.requests.pop_front().expect("a new booking reserves a slot"))
+        Some(execution.requests.pop_front().expect("a new booking reserves a slot"))
     }
 
     /// Answers a refusal that no actor had to decide.
-    fn answer_refused(&self, append: Append, execution: Box<Execution>) {
-        let answer = execution.answer();
-        let Execution { reply, .. } = *execution;
-        if append.idempotency.is_none() {
-            let _ = reply.send(Err(Failure::Refused(Executed { answer, committed: None })));
-            return;
-        }
-        self.journal.submit(append, Box::new(move |result| execution::settle(reply, answer, true, result)));
+    fn answer_refused(&self, execution: Execution) {
+        let departure = Departure::refused(execution);
+        if departure.is_idle() { departure.answer() } else { departure.submit(self) }
     }
 
     /// Since the runtime started; monotonic, for idle times only.

@@ -1,0 +1,131 @@
+//! Appends on their way to the journal, and what becomes of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use crate::answer::Answer;
+use crate::ids::Version;
+use crate::ports::{Append, AppendError, Committed, Snapshot};
+use crate::time::Timestamp;
+
+use super::Shared;
+use super::execution::{Executed, Execution, Failure, Reply};
+
+/// An actor's appends under way. Replaced as a whole when the state is reloaded, so that what becomes of older ones is
+/// ignored.
+pub(super) struct Flight {
+    appends: AtomicU32,
+    durable_version: AtomicU32,
+    recorded_at: AtomicI64,
+}
+
+/// A decided command on its way out: its append, and who waits for what became of it.
+pub(super) struct Departure {
+    append: Append,
+    answer: Answer,
+    reply: Reply,
+    refused: bool,
+    /// Of the state that the append makes durable.
+    pub snapshot: Option<Snapshot>,
+}
+
+impl Flight {
+    pub fn at(version: Version, recorded_at: Timestamp) -> Arc<Flight> {
+        Arc::new(Flight {
+            appends: AtomicU32::new(0),
+            durable_version: AtomicU32::new(version.0),
+            recorded_at: AtomicI64::new(recorded_at.as_millis()),
+        })
+    }
+
+    pub fn landed(&self, version: Version, recorded_at: Timestamp) {
+        self.durable_version.fetch_max(version.0, Ordering::AcqRel);
+        self.recorded_at.fetch_max(recorded_at.as_millis(), Ordering::AcqRel);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.appends.load(Ordering::Acquire) == 0
+    }
+
+    /// When the last append was recorded.
+    pub fn recorded_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.recorded_at.load(Ordering::Acquire))
+    }
+
+    /// `false` when the journal is full. `failed` is called when the append fails on its way, before the caller hears of
+    /// it: the state is ahead of a store that will never follow.
+    pub fn submit(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        departure: Departure,
+        version: Version,
+        failed: impl FnOnce() + Send + Sync + 'static,
+    ) -> bool {
+        let (flight, snapshots) = (Arc::clone(self), Arc::clone(&shared.snapshots));
+        let Departure { append, answer, reply, refused, snapshot } = departure;
+        self.appends.fetch_add(1, Ordering::AcqRel);
+        let done = move |result: Result<Committed, AppendError>| {
+            match &result {
+                Ok(committed) => {
+                    flight.landed(version, committed.recorded_at);
+                    if let Some(snapshot) = snapshot {
+                        snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
+                    }
+                }
+                // Was never on its way, so the state isn't ahead.
+                Err(AppendError::QueueFull) => {}
+                Err(_) => failed(),
+            }
+            flight.appends.fetch_sub(1, Ordering::AcqRel);
+            settle(reply, answer, refused, result);
+        };
+        shared.journal.submit(append, Box::new(done))
+    }
+}
+
+impl Departure {
+    pub fn accepted(execution: Execution) -> Departure {
+        Departure::of(execution, false)
+    }
+
+    /// After [`Execution::refuse`].
+    pub fn refused(execution: Execution) -> Departure {
+        Departure::of(execution, true)
+    }
+
+    fn of(mut execution: Execution, refused: bool) -> Departure {
+        let append = execution.append();
+        let answer = execution.response.expect("whoever decides sets the response").answer;
+        Departure { append, answer, reply: execution.reply, refused, snapshot: None }
+    }
+
+    /// Whether it holds nothing that has to be written.
+    pub fn is_idle(&self) -> bool {
+        self.append.idempotency.is_none() && self.append.streams.iter().all(|part| part.events.is_empty())
+    }
+
+    /// Answers without a word to the journal.
+    pub fn answer(self) {
+        let executed = Executed { answer: self.answer, committed: None };
+        let _ = self.reply.send(if self.refused { Err(Failure::Refused(executed)) } else { Ok(executed) });
+    }
+
+    /// For what no actor decided.
+    pub fn submit(self, shared: &Shared) {
+        let Departure { append, answer, reply, refused, .. } = self;
+        shared.journal.submit(append, Box::new(move |result| settle(reply, answer, refused, result)));
+    }
+}
+
+/// Answers the caller with what became of the append.
+fn settle(reply: Reply, answer: Answer, refused: bool, result: Result<Committed, AppendError>) {
+    let outcome = match result {
+        Ok(committed) => {
+            let executed = Executed { answer, committed: Some(committed) };
+            if refused { Err(Failure::Refused(executed)) } else { Ok(executed) }
+        }
+        Err(error) => Err(Failure::Error(error.into())),
+    };
+    // A caller that has gone away doesn't need to know.
+    let _ = reply.send(outcome);
+}
