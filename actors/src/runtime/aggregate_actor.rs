@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::aggregate::{Aggregate, Decision};
 use crate::ids::{StreamId, Version};
 use crate::metrics_catalogue as names;
-use crate::ports::{Snapshot, StreamAppend};
+use crate::ports::{Head, Snapshot, StreamAppend};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -26,7 +26,7 @@ pub(super) struct AggregateActor<A: Routed> {
     shared: Arc<Shared>,
     state: A,
     /// Of `state`, which runs ahead of the store by what is in flight.
-    version: Version,
+    head: Head,
     snapshot_version: Version,
     flight: Arc<Flight>,
     health: Health,
@@ -67,9 +67,9 @@ impl<A: Routed> AggregateActor<A> {
             stream,
             shared,
             state: A::default(),
-            version: Version::NONE,
+            head: Head::NONE,
             snapshot_version: Version::NONE,
-            flight: Flight::at(Version::NONE, Timestamp::default()),
+            flight: Flight::since(Timestamp::default()),
             health: Health::Ready,
         }
     }
@@ -79,7 +79,7 @@ impl<A: Routed> AggregateActor<A> {
             Health::Ready => Backoff::default(),
             Health::Broken(backoff) => *backoff,
         };
-        self.flight = Flight::at(Version::NONE, Timestamp::default());
+        self.flight = Flight::since(Timestamp::default());
         let shared = Arc::clone(&self.shared);
         let stream = self.stream;
         let loading = wrap_future(async move { recover::<A>(stream, &shared).await });
@@ -95,9 +95,9 @@ impl<A: Routed> AggregateActor<A> {
 
     fn adopt(&mut self, recovered: Recovered<A>) {
         self.state = recovered.state;
-        self.version = recovered.version;
+        self.head = recovered.head;
         self.snapshot_version = recovered.snapshot_version;
-        self.flight = Flight::at(recovered.version, recovered.recorded_at);
+        self.flight = Flight::since(recovered.recorded_at);
         self.health = Health::Ready;
     }
 
@@ -141,8 +141,8 @@ impl<A: Routed> AggregateActor<A> {
         match (decided, precondition) {
             // Comes before the precondition: whose booking it is not learns nothing about its version.
             (Err(refusal @ Refusal::NotFound(_)), _) => self.refuse(&refusal, execution, ctx),
-            (_, Some(expected)) if expected != self.version => {
-                self.refuse(&Refusal::VersionMismatch { expected, current: self.version }, execution, ctx);
+            (_, Some(expected)) if expected != self.head.version => {
+                self.refuse(&Refusal::VersionMismatch { expected, current: self.head.version }, execution, ctx);
             }
             (Err(refusal), _) => self.refuse(&refusal, execution, ctx),
             (Ok(decision), _) => self.accept(decision, execution, now, ctx),
@@ -165,15 +165,15 @@ impl<A: Routed> AggregateActor<A> {
         let mut state = self.state.clone();
         let part = contained(|| {
             decision.events.iter().for_each(|event| state.evolve(event, now));
-            execution.decided(&*self.shared.ids, self.stream, &state, self.version, &decision, now)
+            execution.decided(&*self.shared.ids, self.stream, &state, self.head, &decision, now)
         });
         let Some(part) = part else { return self.give_up(execution, ctx) };
-        let version = self.version.plus(decision.events.len());
+        let head = part.head();
         execution.parts.push(part);
         execution.requests.extend(decision.requests);
         match execution.requests.pop_front() {
-            Some(request) => self.ask(request, execution, state, version, ctx),
-            None => self.submit(execution, state, version, ctx),
+            Some(request) => self.ask(request, execution, state, head, ctx),
+            None => self.submit(execution, state, head, ctx),
         }
     }
 
@@ -183,7 +183,7 @@ impl<A: Routed> AggregateActor<A> {
         request: crate::command::Command,
         mut execution: Box<Execution>,
         state: A,
-        version: Version,
+        head: Head,
         ctx: &mut Context<Self>,
     ) {
         let (reply, outcome) = oneshot::channel();
@@ -193,7 +193,7 @@ impl<A: Routed> AggregateActor<A> {
             let outcome = outcome
                 .unwrap_or_else(|_| Err(Failure::Error(ExecutionError::Unknown("an actor was dropped".to_owned()))));
             match &outcome {
-                Ok(executed) => actor.committed_elsewhere(state, version, executed.committed),
+                Ok(executed) => actor.committed_elsewhere(state, head, executed.committed),
                 Err(Failure::Refused(_)) => {}
                 Err(Failure::Error(_)) => actor.restart(ctx),
             }
@@ -201,31 +201,31 @@ impl<A: Routed> AggregateActor<A> {
         }));
     }
 
-    fn committed_elsewhere(&mut self, state: A, version: Version, committed: Option<crate::ports::Committed>) {
+    fn committed_elsewhere(&mut self, state: A, head: Head, committed: Option<crate::ports::Committed>) {
         self.state = state;
-        self.version = version;
+        self.head = head;
         if let Some(committed) = committed {
-            self.flight.landed(version, committed.recorded_at);
+            self.flight.landed(committed.recorded_at);
         }
         self.snapshot_when_due();
     }
 
     /// The last aggregate to decide: what it and those before it decided goes into one append.
-    fn submit(&mut self, execution: Box<Execution>, state: A, version: Version, ctx: &mut Context<Self>) {
-        let due = version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every;
+    fn submit(&mut self, execution: Box<Execution>, state: A, head: Head, ctx: &mut Context<Self>) {
+        let due = head.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every;
         let mut departure = Departure::accepted(*execution);
-        departure.snapshot = due.then(|| snapshot(self.stream, &state, version, Timestamp::default()));
-        if self.send(departure, version, ctx) {
+        departure.snapshot = due.then(|| snapshot(self.stream, &state, head.version, Timestamp::default()));
+        if self.send(departure, ctx) {
             self.state = state;
-            self.version = version;
+            self.head = head;
             if due {
-                self.snapshot_version = version;
+                self.snapshot_version = head.version;
             }
         }
     }
 
     fn refuse(&mut self, refusal: &Refusal, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
-        execution.parts.push(StreamAppend { stream: self.stream, expected: self.version, events: Vec::new() });
+        execution.parts.push(StreamAppend { stream: self.stream, expected: self.head, events: Vec::new() });
         if contained(|| execution.refuse(refusal)).is_none() {
             return self.give_up(execution, ctx);
         }
@@ -234,19 +234,19 @@ impl<A: Routed> AggregateActor<A> {
             // Nothing to store, and the state that it was decided on is durable already.
             return departure.answer();
         }
-        self.send(departure, self.version, ctx);
+        self.send(departure, ctx);
     }
 
-    fn send(&mut self, departure: Departure, version: Version, ctx: &mut Context<Self>) -> bool {
+    fn send(&mut self, departure: Departure, ctx: &mut Context<Self>) -> bool {
         let (address, flight) = (ctx.address(), Arc::clone(&self.flight));
         // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes the mailbox's
         // bound, which is right here: there are never more of these than appends in flight.
         let failed = move || address.do_send(AppendFailed(flight));
-        self.flight.submit(&self.shared, departure, version, failed)
+        self.flight.submit(&self.shared, departure, failed)
     }
 
     fn snapshot_when_due(&mut self) {
-        if self.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every {
+        if self.head.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every {
             self.snapshot_durable();
         }
     }
@@ -254,10 +254,10 @@ impl<A: Routed> AggregateActor<A> {
     /// The state of an aggregate that could not be reloaded may be ahead of the store for good.
     fn snapshot_durable(&mut self) {
         let is_durable = matches!(self.health, Health::Ready) && self.flight.is_empty();
-        if is_durable && self.version > self.snapshot_version {
-            self.snapshot_version = self.version;
+        if is_durable && self.head.version > self.snapshot_version {
+            self.snapshot_version = self.head.version;
             let recorded_at = self.flight.recorded_at();
-            self.shared.snapshots.save(snapshot(self.stream, &self.state, self.version, recorded_at));
+            self.shared.snapshots.save(snapshot(self.stream, &self.state, self.head.version, recorded_at));
         }
     }
 }
@@ -301,7 +301,7 @@ impl<A: Routed> Handler<ForeignEvent> for AggregateActor<A> {
     fn handle(&mut self, foreign: ForeignEvent, ctx: &mut Self::Context) {
         match self.health {
             // What is in flight at this version or above fails by itself, and reloads then.
-            Health::Ready if foreign.0 > self.version => self.reload(ctx),
+            Health::Ready if foreign.0 > self.head.version => self.reload(ctx),
             // The first command after the pause loads it, with everything that has come in till then.
             Health::Ready | Health::Broken(_) => {}
         }

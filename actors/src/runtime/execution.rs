@@ -12,7 +12,9 @@ use crate::answer::{Answer, Respond, Response, Verdict};
 use crate::command::Command;
 use crate::event::EventBody;
 use crate::ids::{CommandId, EventId, StreamId, TenantId, Version};
-use crate::ports::{Append, AppendError, Committed, Ids, NewEvent, SagaRow, SealedRow, StoredAnswer, StreamAppend};
+use crate::ports::{
+    Append, AppendError, Committed, Head, Ids, NewEvent, SagaRow, SealedRow, StoredAnswer, StreamAppend,
+};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -181,7 +183,7 @@ impl Execution {
         ids: &dyn Ids,
         stream: StreamId,
         state: &A,
-        before: Version,
+        before: Head,
         decision: &Decision<A::Event>,
         now: Timestamp,
     ) -> StreamAppend {
@@ -196,14 +198,15 @@ impl Execution {
                 occurred_at: now,
             })
             .collect();
-        let version = before.plus(events.len());
+        let part = StreamAppend { stream, expected: before, events };
+        let version = part.head().version;
         if self.response.is_none() {
             let decided: Vec<_> = decision.events.iter().cloned().map(EventBody::into_event).collect();
-            let event_id = events.first().map_or_else(|| EventId(ids.uuid()), |event| event.event_id);
+            let event_id = part.events.first().map_or_else(|| EventId(ids.uuid()), |event| event.event_id);
             let verdict = Verdict::Accepted { state: state.view(), version, event_id, events: &decided };
             self.response = Some((self.respond)(&verdict));
         }
-        if let (Some(saga), false) = (state.saga_state(), events.is_empty()) {
+        if let (Some(saga), false) = (state.saga_state(), part.events.is_empty()) {
             self.sagas.push(SagaRow {
                 saga_type: A::TYPE.as_str(),
                 saga_id: stream.aggregate_id,
@@ -212,6 +215,6 @@ impl Execution {
                 state: saga.state,
             });
         }
-        StreamAppend { stream, expected: before, events }
+        part
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use crate::answer::Answer;
-use crate::ids::Version;
 use crate::ports::{Append, AppendError, Committed, Snapshot};
 use crate::time::Timestamp;
 
@@ -15,7 +14,6 @@ use super::execution::{Executed, Execution, Failure, Reply};
 /// ignored.
 pub(super) struct Flight {
     appends: AtomicU32,
-    durable_version: AtomicU32,
     recorded_at: AtomicI64,
 }
 
@@ -30,16 +28,11 @@ pub(super) struct Departure {
 }
 
 impl Flight {
-    pub fn at(version: Version, recorded_at: Timestamp) -> Arc<Flight> {
-        Arc::new(Flight {
-            appends: AtomicU32::new(0),
-            durable_version: AtomicU32::new(version.0),
-            recorded_at: AtomicI64::new(recorded_at.as_millis()),
-        })
+    pub fn since(recorded_at: Timestamp) -> Arc<Flight> {
+        Arc::new(Flight { appends: AtomicU32::new(0), recorded_at: AtomicI64::new(recorded_at.as_millis()) })
     }
 
-    pub fn landed(&self, version: Version, recorded_at: Timestamp) {
-        self.durable_version.fetch_max(version.0, Ordering::AcqRel);
+    pub fn landed(&self, recorded_at: Timestamp) {
         self.recorded_at.fetch_max(recorded_at.as_millis(), Ordering::AcqRel);
     }
 
@@ -58,7 +51,6 @@ impl Flight {
         self: &Arc<Self>,
         shared: &Arc<Shared>,
         departure: Departure,
-        version: Version,
         failed: impl FnOnce() + Send + Sync + 'static,
     ) -> bool {
         let (flight, snapshots) = (Arc::clone(self), Arc::clone(&shared.snapshots));
@@ -67,7 +59,7 @@ impl Flight {
         let done = move |result: Result<Committed, AppendError>| {
             match &result {
                 Ok(committed) => {
-                    flight.landed(version, committed.recorded_at);
+                    flight.landed(committed.recorded_at);
                     if let Some(snapshot) = snapshot {
                         snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
                     }

@@ -31,8 +31,8 @@ use tracing::Instrument;
 use crate::aggregate::Aggregate;
 use crate::command::Command;
 use crate::envelope::RecordedEvent;
-use crate::ids::{NodeId, StreamId, Version};
-use crate::ports::{Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
+use crate::ids::{NodeId, StreamId};
+use crate::ports::{Clock, Head, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
 use crate::sagas::booking::{BookingCommand, BookingSaga};
 use crate::trace;
 
@@ -224,7 +224,7 @@ impl Shared {
             }
         };
         decision.events.iter().for_each(|event| state.evolve(event, now));
-        let part = execution.decided(&*self.ids, stream, &state, Version::NONE, &decision, now);
+        let part = execution.decided(&*self.ids, stream, &state, Head::NONE, &decision, now);
         execution.parts.push(part);
         execution.requests = VecDeque::from(decision.requests);
         Some(execution.requests.pop_front().expect("a new booking reserves a slot"))
