@@ -119,9 +119,12 @@ pub struct Committed {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// A stream doesn't stand at the expected version, or a sealed row at the expected revision. Nothing was written.
+    /// A stream doesn't stand where it was expected. Nothing was written.
     #[error("another writer was first")]
     Conflict,
+    /// A sealed customer doesn't stand at the expected revision: it has to be sealed again. Nothing was written.
+    #[error("another writer has changed the customer")]
+    CustomerMoved,
     /// The idempotency key is taken: here is what was answered then. Nothing was written.
     #[error("the command was answered before")]
     Duplicate(StoredAnswer),

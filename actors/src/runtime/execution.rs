@@ -51,6 +51,9 @@ pub enum ExecutionError {
     /// Nothing was written; decide again on the new state.
     #[error("another writer was first")]
     Conflict,
+    /// Nothing was written; seal the customer again.
+    #[error("another writer has changed the customer")]
+    CustomerMoved,
     /// It may have been written: look it up before deciding again.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
@@ -76,6 +79,7 @@ impl From<AppendError> for ExecutionError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Conflict => ExecutionError::Conflict,
+            AppendError::CustomerMoved => ExecutionError::CustomerMoved,
             AppendError::Duplicate(stored) => ExecutionError::Duplicate(stored),
             AppendError::Rejected(reason) => ExecutionError::Internal(reason),
             AppendError::QueueFull => ExecutionError::unavailable(error.to_string()),

@@ -139,7 +139,8 @@ impl Runtime {
                         Err(away) => return Err(ExecutionError::unavailable(away.to_string())),
                     }
                 }
-                ExecutionError::Duplicate(_)
+                ExecutionError::CustomerMoved
+                | ExecutionError::Duplicate(_)
                 | ExecutionError::Unavailable { .. }
                 | ExecutionError::Timeout
                 | ExecutionError::Internal(_) => return Err(error),

@@ -252,7 +252,9 @@ fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<V
     }
     let mut rest = Vec::with_capacity(part.len());
     for (index, queued) in part.into_iter().enumerate() {
-        if blamed.contains(&index) {
+        if owners.contains(&index) {
+            finish(queued, Err(AppendError::CustomerMoved));
+        } else if blamed.contains(&index) {
             finish(queued, Err(AppendError::Conflict));
         } else {
             rest.push(queued);
@@ -271,7 +273,7 @@ fn fail_all(part: Vec<Queued>, error: &AppendError) {
 fn finish(queued: Queued, result: Result<Committed, AppendError>) {
     let outcome = match &result {
         Ok(_) => "committed",
-        Err(AppendError::Conflict) => "conflict",
+        Err(AppendError::Conflict | AppendError::CustomerMoved) => "conflict",
         Err(AppendError::Duplicate(_)) => "duplicate",
         Err(AppendError::Rejected(_)) => "rejected",
         Err(AppendError::QueueFull | AppendError::Unavailable(_)) => "unavailable",
