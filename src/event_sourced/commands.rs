@@ -204,7 +204,7 @@ impl EventSourcedCommands {
         executed: Executed,
         request: &CommandRequest,
     ) -> Result<Answered, CommandError> {
-        if let (None, Some(idempotency)) = (&executed.committed, &request.idempotency) {
+        if let (false, Some(idempotency)) = (is_stored(executed.answer.status), &request.idempotency) {
             let found = self.ports.idempotency.find(request.tenant_id, &idempotency.key).await;
             if let Some(stored) = found.map_err(|away| unavailable(&away))? {
                 return self.replay(stored, request).await;

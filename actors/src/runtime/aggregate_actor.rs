@@ -229,12 +229,8 @@ impl<A: Routed> AggregateActor<A> {
         if contained(|| execution.refuse(refusal)).is_none() {
             return self.give_up(execution, ctx);
         }
-        let departure = Departure::refused(*execution);
-        if departure.is_idle() && self.flight.is_empty() {
-            // Nothing to store, and the state that it was decided on is durable already.
-            return departure.answer();
-        }
-        self.send(departure, ctx);
+        // Also where there is nothing to store: another node may have moved the stream, and then it is decided again.
+        self.send(Departure::refused(*execution), ctx);
     }
 
     fn send(&mut self, departure: Departure, ctx: &mut Context<Self>) -> bool {

@@ -91,20 +91,13 @@ impl Departure {
         Departure { append, answer, reply: execution.reply, refused, snapshot: None }
     }
 
-    /// Whether it holds nothing that has to be written.
-    pub fn is_idle(&self) -> bool {
-        self.append.idempotency.is_none() && self.append.streams.iter().all(|part| part.events.is_empty())
-    }
-
-    /// Answers without a word to the journal.
-    pub fn answer(self) {
-        let executed = Executed { answer: self.answer, committed: None };
-        let _ = self.reply.send(if self.refused { Err(Failure::Refused(executed)) } else { Ok(executed) });
-    }
-
-    /// For what no actor decided.
+    /// For a refusal that no actor decided. The journal is asked only if there is something to store.
     pub fn submit(self, shared: &Shared) {
         let Departure { append, answer, reply, refused, .. } = self;
+        if append.idempotency.is_none() {
+            let _ = reply.send(Err(Failure::Refused(Executed { answer, committed: None })));
+            return;
+        }
         shared.journal.submit(append, Box::new(move |result| settle(reply, answer, refused, result)));
     }
 }

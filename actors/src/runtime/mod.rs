@@ -173,7 +173,7 @@ impl Runtime {
         let stream = StreamId { tenant_id: execution.tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
         match contained(|| self.shared.create(stream, create, &mut execution)) {
             Some(Some(request)) => self.shared.dispatch(request, execution),
-            Some(None) => self.shared.answer_refused(*execution),
+            Some(None) => Departure::refused(*execution).submit(&self.shared),
             None => execution.fail_after_panic(stream),
         }
     }
@@ -229,12 +229,6 @@ impl Shared {
         execution.parts.push(part);
         execution.requests = VecDeque::from(decision.requests);
         Some(execution.requests.pop_front().expect("a new booking reserves a slot"))
-    }
-
-    /// Answers a refusal that no actor had to decide.
-    fn answer_refused(&self, execution: Execution) {
-        let departure = Departure::refused(execution);
-        if departure.is_idle() { departure.answer() } else { departure.submit(self) }
     }
 
     /// Since the runtime started; monotonic, for idle times only.

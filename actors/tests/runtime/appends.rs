@@ -1,11 +1,14 @@
 //! What goes into one append, in which order, and what another node does to it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use codeccloud_actors::aggregates::staff_utilisation::{SlotReserved, StaffUtilisationEvent};
+use codeccloud_actors::answer::{Respond, Response};
+use codeccloud_actors::command::Command;
 use codeccloud_actors::event::EventBody;
-use codeccloud_actors::ids::{AggregateType, BookingId, CommandId, EventId};
+use codeccloud_actors::ids::{AggregateType, BookingId, CommandId, EventId, Version};
 use codeccloud_actors::ports::{Append, Ids, NewEvent, StreamAppend};
 use codeccloud_actors::runtime::{ExecutionError, Submission};
 use codeccloud_actors::sagas::booking::BookingCommand;
@@ -102,6 +105,25 @@ async fn a_refusal_is_given_only_if_its_state_has_become_durable() {
     };
     let (late, second, ()) = tokio::join!(house.runtime.execute(late.clone()), house.book(hour(2)), meddling);
     assert_eq!((late, status(&second)), (Err(ExecutionError::Timeout), 200));
+}
+
+/// A version that another node has reached is no mismatch, though this node has yet to hear of it. Such an answer is not
+/// kept, so nothing but the check of the streams goes to the journal.
+#[actix::test]
+async fn a_precondition_is_held_against_the_store_and_not_against_memory() {
+    let house = House::new(settings());
+    let (booking_id, create) = house.create(hour(1));
+    house.runtime.execute(create).await.unwrap();
+    house.change(booking_id, BookingCommand::Confirm).await.unwrap();
+    house.beside().change(booking_id, BookingCommand::CheckIn).await.unwrap();
+    let completing = |seen| {
+        let complete = house.submission(Command::Booking(booking_id, BookingCommand::Complete { booking_id }));
+        let respond: Respond = complete.respond.clone();
+        let respond: Respond = Arc::new(move |verdict| Response { record: None, ..respond(verdict) });
+        house.runtime.execute(Submission { precondition: Some(Version(seen)), respond, ..complete })
+    };
+    assert_eq!(status(&completing(2).await), 409);
+    assert_eq!(status(&completing(3).await), 200);
 }
 
 #[actix::test]
