@@ -30,11 +30,13 @@ pub(super) struct AggregateActor<A: Routed> {
     snapshot_version: Version,
     flight: Arc<Flight>,
     health: Health,
+    /// Without a command between them that was decided.
+    panics: Backoff,
 }
 
 enum Health {
     Ready,
-    /// The state could not be loaded, or is not to be trusted; it is loaded anew with the first command after the pause.
+    /// The state could not be loaded, or makes commands panic; it is loaded anew with the first command after the pause.
     Broken(Backoff),
 }
 
@@ -71,6 +73,7 @@ impl<A: Routed> AggregateActor<A> {
             snapshot_version: Version::NONE,
             flight: Flight::since(Timestamp::default()),
             health: Health::Ready,
+            panics: Backoff::default(),
         }
     }
 
@@ -113,7 +116,7 @@ impl<A: Routed> AggregateActor<A> {
             Health::Broken(backoff) => match backoff.remaining() {
                 Some(retry_after) => task
                     .execution
-                    .fail(ExecutionError::Unavailable { reason: format!("{} can't be loaded", A::TYPE), retry_after }),
+                    .fail(ExecutionError::Unavailable { reason: format!("{} is restarting", A::TYPE), retry_after }),
                 None => {
                     self.reload(ctx);
                     // Handled again after the reload, behind what has come in meanwhile.
@@ -149,10 +152,16 @@ impl<A: Routed> AggregateActor<A> {
         }
     }
 
-    /// After a panic.
+    /// After a panic: the first may be owed to the state, which is loaded anew; after the next ones that has to wait.
     fn give_up(&mut self, execution: Box<Execution>, ctx: &mut Context<Self>) {
         execution.fail_after_panic(self.stream);
-        self.restart(ctx);
+        let is_first = self.panics == Backoff::default();
+        self.panics.failed(&self.shared.settings);
+        if is_first {
+            return self.restart(ctx);
+        }
+        self.flight = Flight::since(Timestamp::default());
+        self.health = Health::Broken(self.panics);
     }
 
     fn accept(
@@ -194,14 +203,15 @@ impl<A: Routed> AggregateActor<A> {
                 .unwrap_or_else(|_| Err(Failure::Error(ExecutionError::Unknown("an actor was dropped".to_owned()))));
             match &outcome {
                 Ok(executed) => actor.committed_elsewhere(state, head, executed.committed),
-                Err(Failure::Refused(_)) => {}
-                Err(Failure::Error(_)) => actor.restart(ctx),
+                Err(Failure::Error(error)) if error.outdates() => actor.restart(ctx),
+                Err(Failure::Refused(_) | Failure::Error(_)) => {}
             }
             let _ = caller.send(outcome);
         }));
     }
 
     fn committed_elsewhere(&mut self, state: A, head: Head, committed: Option<crate::ports::Committed>) {
+        self.panics = Backoff::default();
         self.state = state;
         self.head = head;
         if let Some(committed) = committed {
@@ -234,6 +244,7 @@ impl<A: Routed> AggregateActor<A> {
     }
 
     fn send(&mut self, departure: Departure, ctx: &mut Context<Self>) -> bool {
+        self.panics = Backoff::default();
         let (address, flight) = (ctx.address(), Arc::clone(&self.flight));
         // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes the mailbox's
         // bound, which is right here: there are never more of these than appends in flight.

@@ -70,6 +70,18 @@ pub enum ExecutionError {
 }
 
 impl ExecutionError {
+    /// Whether the aggregates that had a part in the command may have another state than the store: not when nothing was
+    /// written, since an aggregate that asks another one takes its new state over with the commit only.
+    pub(super) fn outdates(&self) -> bool {
+        match self {
+            ExecutionError::Conflict | ExecutionError::Unknown(_) | ExecutionError::Duplicate(_) => true,
+            ExecutionError::CustomerMoved
+            | ExecutionError::Unavailable { .. }
+            | ExecutionError::Timeout
+            | ExecutionError::Internal(_) => false,
+        }
+    }
+
     pub fn unavailable(reason: impl Into<String>) -> ExecutionError {
         ExecutionError::Unavailable { reason: reason.into(), retry_after: Duration::from_secs(1) }
     }

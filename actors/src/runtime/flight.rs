@@ -45,8 +45,8 @@ impl Flight {
         Timestamp::from_millis(self.recorded_at.load(Ordering::Acquire))
     }
 
-    /// `false` when the journal is full. `failed` is called when the append fails on its way, before the caller hears of
-    /// it: the state is ahead of a store that will never follow.
+    /// `false` when the journal is full. `failed` is called, before the caller hears of it, when the append leaves the
+    /// actor with another state than the store has.
     pub fn submit(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
@@ -64,9 +64,8 @@ impl Flight {
                         snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
                     }
                 }
-                // Was never on its way, so the state isn't ahead.
-                Err(AppendError::QueueFull) => {}
-                Err(_) => failed(),
+                Err(error) if outdates(error, refused) => failed(),
+                Err(_) => {}
             }
             flight.appends.fetch_sub(1, Ordering::AcqRel);
             settle(reply, answer, refused, result);
@@ -99,6 +98,18 @@ impl Departure {
             return;
         }
         shared.journal.submit(append, Box::new(move |result| settle(reply, answer, refused, result)));
+    }
+}
+
+/// Whether an append that failed tells that the state differs from the store's. Loading it again for anything else would
+/// only add to what overloads the store.
+fn outdates(error: &AppendError, refused: bool) -> bool {
+    match error {
+        AppendError::Conflict | AppendError::Duplicate(_) | AppendError::Unknown(_) => true,
+        // Nothing was written: the state is ahead if the append was to move it, and the store will never follow.
+        AppendError::CustomerMoved | AppendError::Rejected(_) | AppendError::Unavailable(_) => !refused,
+        // Was never on its way, so the state isn't ahead.
+        AppendError::QueueFull => false,
     }
 }
 
