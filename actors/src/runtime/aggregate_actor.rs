@@ -1,7 +1,7 @@
 //! The actor that owns one aggregate: decides against the state in memory, and goes on while the commit is under way.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
@@ -20,6 +20,10 @@ use super::flight::{Departure, Flight};
 use super::recovery::{Recovered, recover};
 use super::routes::Routed;
 use super::supervision::{Backoff, contained};
+
+/// How long beyond the command's deadline an actor waits for the one that it has asked: the commit that is waited for may
+/// be under way. Then it goes on, and finds out by a conflict what became of it.
+const ASK_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct AggregateActor<A: Routed> {
     stream: StreamId,
@@ -197,10 +201,17 @@ impl<A: Routed> AggregateActor<A> {
     ) {
         let (reply, outcome) = oneshot::channel();
         let caller = std::mem::replace(&mut execution.reply, reply);
+        let patience = execution.deadline + ASK_GRACE;
         self.shared.dispatch(request, execution);
-        ctx.wait(wrap_future(outcome).map(move |outcome: Result<Outcome, _>, actor: &mut Self, ctx| {
-            let outcome = outcome
-                .unwrap_or_else(|_| Err(Failure::Error(ExecutionError::Unknown("an actor was dropped".to_owned()))));
+        let asking = async move {
+            let unknown = |reason: &str| Err(Failure::Error(ExecutionError::Unknown(reason.to_owned())));
+            match tokio::time::timeout_at(patience.into(), outcome).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => unknown("an actor was dropped"),
+                Err(_) => unknown("an aggregate that was asked does not answer"),
+            }
+        };
+        ctx.wait(wrap_future(asking).map(move |outcome: Outcome, actor: &mut Self, ctx| {
             match &outcome {
                 Ok(executed) => actor.committed_elsewhere(state, head, executed.committed),
                 Err(Failure::Error(error)) if error.outdates() => actor.restart(ctx),
