@@ -90,7 +90,7 @@ pub fn submission(command: Command, context: &codeccloud_actors::aggregate::Cont
         precondition: None,
         context: context.clone(),
         command_id: CommandId(SystemIds.uuid()),
-        key: String::new(),
+        key: None,
         metadata: Bytes::from_static(br#"{"origin":"actor"}"#),
         sealed: Vec::new(),
         respond: Arc::new(|verdict| {

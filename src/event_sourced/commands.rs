@@ -159,12 +159,11 @@ impl EventSourcedCommands {
         mut person: Person,
     ) -> Submission {
         let command_id = CommandId(self.ports.ids.uuid());
-        let key = request.idempotency.as_ref();
         Submission {
             tenant_id: request.tenant_id,
             context: Context { reference, caller: request.caller },
             command_id,
-            key: key.map_or_else(|| format!("command:{command_id}"), |key| key.key.clone()),
+            key: request.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
             metadata: self.metadata(request, command_id),
             sealed: std::mem::take(&mut person.rows),
             precondition: request.precondition,

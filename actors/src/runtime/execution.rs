@@ -30,8 +30,8 @@ pub struct Submission {
     pub precondition: Option<Version>,
     pub context: Context,
     pub command_id: CommandId,
-    /// Under this key the command's answer is found again; every command has one.
-    pub key: String,
+    /// Under this key the command's answer is found again. Without one, a commit whose outcome is unknown stays so.
+    pub key: Option<String>,
     /// The events' metadata, as JSON.
     pub metadata: Bytes,
     pub sealed: Vec<SealedRow>,

@@ -132,7 +132,9 @@ impl Runtime {
             match &error {
                 ExecutionError::Conflict => {}
                 ExecutionError::Unknown(_) => {
-                    let found = self.shared.idempotency.find(submission.tenant_id, &submission.key).await;
+                    // It may have been written, so it is not decided a second time.
+                    let Some(key) = &submission.key else { return Err(error) };
+                    let found = self.shared.idempotency.find(submission.tenant_id, key).await;
                     match found {
                         Ok(Some(stored)) => return Err(ExecutionError::Duplicate(stored)),
                         Ok(None) => {}

@@ -1,8 +1,10 @@
 //! What a caller is told when the answer of a commit is lost, late, or never comes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use codeccloud_actors::answer::Response;
 use codeccloud_actors::command::Command;
 use codeccloud_actors::ids::AggregateType;
 use codeccloud_actors::runtime::{ExecutionError, Submission};
@@ -26,6 +28,22 @@ async fn a_lost_answer_is_found_by_its_key_and_not_decided_twice() {
     }
     assert_eq!(decisions.load(Ordering::SeqCst), 1);
     assert_eq!(house.versions(anna()), [1, 2]);
+}
+
+/// Nothing is stored by which it could be found.
+#[actix::test]
+async fn a_lost_answer_of_a_command_without_a_key_stays_unknown() {
+    let house = House::new(settings());
+    house.store.inject(Fault::AnswerLost);
+    let (_, create) = house.create(hour(1));
+    let mut keyless = Submission { key: None, ..create };
+    let respond = keyless.respond.clone();
+    keyless.respond = Arc::new(move |verdict| Response { record: None, ..respond(verdict) });
+    let decisions = count_decisions(&mut keyless);
+    let executed = house.runtime.execute(keyless).await;
+    assert!(matches!(executed, Err(ExecutionError::Unknown(_))), "{executed:?}");
+    assert_eq!(decisions.load(Ordering::SeqCst), 1);
+    assert_eq!(house.versions(anna()), [1]);
 }
 
 #[actix::test]
