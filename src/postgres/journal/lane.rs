@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Append, AppendError, Committed, IdempotencyStore};
-use tokio::sync::mpsc;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
 
 use super::batch::{Batch, blamed, parse_numbers};
 use super::columns::{Columns, STATEMENT, TYPES};
+use super::queue::Queue;
 use super::{JournalSettings, Queued};
 use crate::postgres::feed::FeedWaker;
 use crate::postgres::types::PgTime;
@@ -21,6 +21,7 @@ const TRANSIENT_RETRIES: u32 = 5;
 
 pub(super) struct Lane {
     name: String,
+    queue: Arc<Queue<Queued>>,
     database: Database,
     settings: JournalSettings,
     idempotency: Arc<dyn IdempotencyStore>,
@@ -50,38 +51,32 @@ enum Refused {
 impl Lane {
     pub fn new(
         number: usize,
-        database: Database,
-        settings: JournalSettings,
-        idempotency: Arc<dyn IdempotencyStore>,
-        waker: FeedWaker,
+        queue: &Arc<Queue<Queued>>,
+        database: &Database,
+        settings: &JournalSettings,
+        idempotency: &Arc<dyn IdempotencyStore>,
+        waker: &FeedWaker,
     ) -> Lane {
         Lane {
             name: number.to_string(),
-            database,
-            settings,
-            idempotency,
-            waker,
+            queue: Arc::clone(queue),
+            database: database.clone(),
+            settings: settings.clone(),
+            idempotency: Arc::clone(idempotency),
+            waker: waker.clone(),
             connection: None,
             unreachable_since: None,
         }
     }
 
     /// Ends when the journal is dropped and the queue is empty.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
-        let mut waiting = Vec::with_capacity(self.settings.batch_max);
-        loop {
-            if waiting.is_empty() && queue.recv_many(&mut waiting, self.settings.batch_max).await == 0 {
-                return;
-            }
-            while waiting.len() < self.settings.batch_max {
-                match queue.try_recv() {
-                    Ok(queued) => waiting.push(queued),
-                    Err(_) => break,
-                }
-            }
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(self.settings.batch_max);
+        while !batch.is_empty() || self.queue.filled().await {
+            let left = self.queue.take(&mut batch, self.settings.batch_max);
             #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH.name, "lane" => self.name.clone()).set(queue.len() as f64);
-            waiting = self.commit(waiting).await;
+            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH.name, "lane" => self.name.clone()).set(left as f64);
+            batch = self.commit(batch).await;
         }
     }
 
@@ -215,6 +210,13 @@ impl Lane {
             Ok(None) => AppendError::Conflict,
             Err(away) => AppendError::Unavailable(away.to_string()),
         }
+    }
+}
+
+impl Drop for Lane {
+    /// Whatever ends it: nobody must wait for a lane that is gone.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
