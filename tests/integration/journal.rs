@@ -183,6 +183,30 @@ async fn await_standby(superuser: &Client, name: &str) {
     }
 }
 
+/// Such as an operator's with a psql prompt, who has gone for lunch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_held_for_long_stops_its_tenant_only() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    // Enough of them that each lane has several.
+    let appends = |version| (1..=12).map(|tenant| append(vec![events(stream(tenant, 1), version, 1)])).collect();
+    assert!(submit_all(&journal, appends(0)).await.iter().all(Result::is_ok));
+    let psql = database.superuser().await;
+    let locking = "BEGIN; SELECT FROM stream_heads WHERE tenant_id = '00000000-0000-0000-0000-000000000005' FOR UPDATE";
+    psql.batch_execute(locking).await.unwrap();
+    // The others go on, the second time without a long wait.
+    for (version, seconds) in [(1, 8), (2, 2)] {
+        let submitting = submit_all(&journal, appends(version));
+        let mut results = tokio::time::timeout(Duration::from_secs(seconds), submitting).await.unwrap();
+        let of_locked = results.remove(4);
+        assert!(matches!(of_locked, Err(AppendError::Unavailable(_))), "{of_locked:?}");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+    psql.batch_execute("ROLLBACK").await.unwrap();
+    let next = submit_all(&journal, vec![append(vec![events(stream(5, 1), 1, 1)])]).await;
+    assert!(next[0].is_ok(), "{next:?}");
+}
+
 /// With a psql prompt and the journal's role.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_itself_refuses_what_is_no_append() {

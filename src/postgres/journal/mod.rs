@@ -4,6 +4,7 @@ mod batch;
 mod columns;
 mod lane;
 mod queue;
+mod refused;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
