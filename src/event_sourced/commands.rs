@@ -217,6 +217,7 @@ impl EventSourcedCommands {
         if request.idempotency.as_ref().is_some_and(|ours| ours.request_hash != stored.request_hash) {
             return Err(CommandError::IdempotencyConflict);
         }
+        self.ports.sessions.wrote(tenant_id, &request.caller, stored.transaction_id);
         let body = match stored.sealed_for {
             None => stored.answer,
             Some(customer_id) => {

@@ -116,6 +116,8 @@ async fn a_key_that_is_taken_replays_and_writes_nothing() {
     assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
     let Err(AppendError::Duplicate(stored)) = &results[1] else { panic!("{:?}", results[1]) };
     assert_eq!((stored.command_id, stored.status), (command_id, 201));
+    let committed = results[0].as_ref().unwrap().transaction_id;
+    assert!((committed..committed + 10).contains(&stored.transaction_id), "{stored:?} of {committed}");
     assert_eq!(versions(&reader(&database).await, 2).await, [0_i32; 0]);
 }
 

@@ -125,6 +125,7 @@ pub(super) fn commit(inner: &mut Inner, append: Append) -> Result<Committed, App
             status: record.status,
             answer: record.answer,
             sealed_for: record.sealed_for,
+            transaction_id: inner.transactions,
         };
         inner.keys.insert((append.tenant_id, record.key), stored);
     }
