@@ -271,7 +271,7 @@ impl<A: Routed> AggregateActor<A> {
 
     /// The state of an aggregate that could not be reloaded may be ahead of the store for good.
     fn snapshot_durable(&mut self) {
-        let is_durable = matches!(self.health, Health::Ready) && self.flight.is_empty();
+        let is_durable = matches!(self.health, Health::Ready) && self.flight.is_durable();
         if is_durable && self.head.version > self.snapshot_version {
             self.snapshot_version = self.head.version;
             let recorded_at = self.flight.recorded_at();

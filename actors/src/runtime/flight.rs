@@ -1,7 +1,7 @@
 //! Appends on their way to the journal, and what becomes of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use crate::answer::Answer;
 use crate::ports::{Append, AppendError, Committed, Snapshot};
@@ -14,6 +14,8 @@ use super::execution::{Executed, Execution, Failure, Reply};
 /// ignored.
 pub(super) struct Flight {
     appends: AtomicU32,
+    /// One of them has left the state ahead of the store. The actor hears of it behind what is in its mailbox.
+    failed: AtomicBool,
     recorded_at: AtomicI64,
 }
 
@@ -29,15 +31,20 @@ pub(super) struct Departure {
 
 impl Flight {
     pub fn since(recorded_at: Timestamp) -> Arc<Flight> {
-        Arc::new(Flight { appends: AtomicU32::new(0), recorded_at: AtomicI64::new(recorded_at.as_millis()) })
+        Arc::new(Flight {
+            appends: AtomicU32::new(0),
+            failed: AtomicBool::new(false),
+            recorded_at: AtomicI64::new(recorded_at.as_millis()),
+        })
     }
 
     pub fn landed(&self, recorded_at: Timestamp) {
         self.recorded_at.fetch_max(recorded_at.as_millis(), Ordering::AcqRel);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.appends.load(Ordering::Acquire) == 0
+    /// Whether the store has all of it.
+    pub fn is_durable(&self) -> bool {
+        self.appends.load(Ordering::Acquire) == 0 && !self.failed.load(Ordering::Acquire)
     }
 
     /// When the last append was recorded.
@@ -64,7 +71,10 @@ impl Flight {
                         snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
                     }
                 }
-                Err(error) if outdates(error, refused) => failed(),
+                Err(error) if outdates(error, refused) => {
+                    flight.failed.store(true, Ordering::Release);
+                    failed();
+                }
                 Err(_) => {}
             }
             flight.appends.fetch_sub(1, Ordering::AcqRel);
