@@ -123,7 +123,7 @@ fn submission(booking_id: BookingId, command: BookingCommand) -> Submission {
         precondition: None,
         context: context(reference),
         command_id,
-        key: format!("key-{command_id}"),
+        key: Some(format!("key-{command_id}")),
         metadata: "{}".into(),
         sealed: Vec::new(),
         respond: Arc::new(|_| Response {

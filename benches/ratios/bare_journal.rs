@@ -25,14 +25,18 @@ pub const TABLES: &str = "
 pub const MOVE_HEADS: &str = "
     with moved as (
         insert into bare.stream_heads as h (
-            tenant_id, aggregate_type, aggregate_id, version, previous_version, first_recorded_at, last_recorded_at
+            tenant_id, aggregate_type, aggregate_id, version, previous_version, last_event_id, previous_event_id,
+            first_recorded_at, last_recorded_at
         )
-        select t, k, i, v, e, now(), now()
-        from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[]) as s (t, k, i, e, v)
+        select t, k, i, v, e, l, p, now(), now()
+        from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::int[], $6::uuid[], $7::uuid[])
+            as s (t, k, i, e, v, p, l)
         order by t, k, i
         on conflict (tenant_id, aggregate_type, aggregate_id) do update
-            set version = excluded.version, previous_version = excluded.previous_version, last_recorded_at = now()
-            where h.version = excluded.previous_version
+            set version = excluded.version, previous_version = excluded.previous_version,
+                last_event_id = excluded.last_event_id, previous_event_id = excluded.previous_event_id,
+                last_recorded_at = now()
+            where h.version = excluded.previous_version and h.last_event_id = excluded.previous_event_id
         returning 1
     )
     select 1 / (count(*) = cardinality($1::uuid[]))::int from moved";
@@ -52,6 +56,8 @@ pub struct Queued {
     pub stream: Uuid,
     pub event_id: Uuid,
     pub version: i32,
+    /// The event before it on its stream.
+    pub previous: Option<Uuid>,
     pub done: oneshot::Sender<()>,
 }
 
@@ -76,11 +82,9 @@ impl BareJournal {
         BareJournal { lanes }
     }
 
-    pub async fn append(&self, lane: usize, tenant_id: Uuid, stream: Uuid, event_id: Uuid, version: i32) {
-        let (done, committed) = oneshot::channel();
-        let queued = Queued { tenant_id, stream, event_id, version, done };
+    /// The append is committed when the sender of `queued` is told.
+    pub async fn append(&self, lane: usize, queued: Queued) {
         self.lanes[lane % self.lanes.len()].send(queued).await.expect("the lane runs");
-        committed.await.expect("the batch commits");
     }
 }
 
@@ -111,10 +115,11 @@ impl Lane {
         let ids: Vec<Uuid> = batch.iter().map(|queued| queued.event_id).collect();
         let versions: Vec<i32> = batch.iter().map(|queued| queued.version).collect();
         let expected: Vec<i32> = versions.iter().map(|version| version - 1).collect();
+        let previous: Vec<Option<Uuid>> = batch.iter().map(|queued| queued.previous).collect();
         let payloads: Vec<_> = batch.iter().map(|_| Json(&self.payload)).collect();
         let metadata: Vec<_> = batch.iter().map(|_| Json(&self.metadata)).collect();
         let client = &self.client;
-        let heads: [&(dyn ToSql + Sync); 5] = [&tenants, &kinds, &streams, &expected, &versions];
+        let heads: [&(dyn ToSql + Sync); 7] = [&tenants, &kinds, &streams, &expected, &versions, &previous, &ids];
         let events: [&(dyn ToSql + Sync); 7] = [&ids, &tenants, &kinds, &streams, &versions, &payloads, &metadata];
         let (begun, heads, events, committed) = tokio::join!(
             client.batch_execute("begin"),

@@ -94,6 +94,16 @@ struct Lane {
 struct Moved {
     stream: (Uuid, String, Uuid),
     version: i32,
+    event_id: Uuid,
+    /// The event before it on its stream.
+    previous: Option<Uuid>,
+}
+
+/// Where a stream stands before a batch, and behind it.
+#[derive(Clone, Copy)]
+struct Span {
+    expected: (i32, Option<Uuid>),
+    head: (i32, Uuid),
 }
 
 impl Lane {
@@ -133,10 +143,20 @@ impl Lane {
             let rows = RawTable::read(reader, table, &query).await;
             tables.push((client.prepare(&rows.insert).await.expect("valid"), rows));
         }
-        let query = format!("select tenant_id, aggregate_type, aggregate_id, version {events}");
+        let query = format!(
+            "select tenant_id, aggregate_type, aggregate_id, version, id, (
+                 select p.id from event_store p
+                 where (p.tenant_id, p.aggregate_type, p.aggregate_id, p.version)
+                     = (e.tenant_id, e.aggregate_type, e.aggregate_id, e.version - 1)
+             ) from (select * {events}) e order by position"
+        );
         let rows = reader.query(&query, &[]).await.expect("reads");
-        let streams =
-            rows.iter().map(|row| Moved { stream: (row.get(0), row.get(1), row.get(2)), version: row.get(3) });
+        let streams = rows.iter().map(|row| Moved {
+            stream: (row.get(0), row.get(1), row.get(2)),
+            version: row.get(3),
+            event_id: row.get(4),
+            previous: row.get(5),
+        });
         let bookings = tables[1].1.rows;
         assert_eq!(tables[0].1.rows, 2 * bookings, "a booking is two events");
         let move_heads = client.prepare(MOVE_HEADS).await.expect("valid");
@@ -152,16 +172,19 @@ impl Lane {
     }
 
     async fn commit(&self, batch: usize, batches: usize, moved: &[Moved]) {
-        let mut spans: BTreeMap<&(Uuid, String, Uuid), (i32, i32)> = BTreeMap::new();
-        for Moved { stream, version } in moved {
-            let span = spans.entry(stream).or_insert((version - 1, *version));
-            *span = (span.0.min(version - 1), span.1.max(*version));
+        let mut spans: BTreeMap<&(Uuid, String, Uuid), Span> = BTreeMap::new();
+        // Positions ascend with a stream's versions.
+        for Moved { stream, version, event_id, previous } in moved {
+            let head = (*version, *event_id);
+            spans.entry(stream).or_insert(Span { expected: (version - 1, *previous), head }).head = head;
         }
         let tenants: Vec<Uuid> = spans.keys().map(|stream| stream.0).collect();
         let kinds: Vec<&str> = spans.keys().map(|stream| stream.1.as_str()).collect();
         let ids: Vec<Uuid> = spans.keys().map(|stream| stream.2).collect();
-        let expected: Vec<i32> = spans.values().map(|span| span.0).collect();
-        let versions: Vec<i32> = spans.values().map(|span| span.1).collect();
+        let expected: Vec<i32> = spans.values().map(|span| span.expected.0).collect();
+        let versions: Vec<i32> = spans.values().map(|span| span.head.0).collect();
+        let previous: Vec<Option<Uuid>> = spans.values().map(|span| span.expected.1).collect();
+        let last: Vec<Uuid> = spans.values().map(|span| span.head.1).collect();
         let inserts = self.tables.iter().map(|(statement, rows)| async move {
             let columns = rows.slice(batch, batches);
             if columns[0].is_empty() {
@@ -171,7 +194,7 @@ impl Lane {
                 columns.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
             self.client.execute(statement, &parameters).await.expect("the rows are valid");
         });
-        let heads: [&(dyn ToSql + Sync); 5] = [&tenants, &kinds, &ids, &expected, &versions];
+        let heads: [&(dyn ToSql + Sync); 7] = [&tenants, &kinds, &ids, &expected, &versions, &previous, &last];
         let (begun, heads, _, committed) = tokio::join!(
             self.client.batch_execute("begin"),
             self.client.query(&self.move_heads, &heads),

@@ -90,7 +90,7 @@ pub fn submission(command: Command, context: &codeccloud_actors::aggregate::Cont
         precondition: None,
         context: context.clone(),
         command_id: CommandId(SystemIds.uuid()),
-        key: String::new(),
+        key: None,
         metadata: Bytes::from_static(br#"{"origin":"actor"}"#),
         sealed: Vec::new(),
         respond: Arc::new(|verdict| {
@@ -106,10 +106,12 @@ pub fn submission(command: Command, context: &codeccloud_actors::aggregate::Cont
 const APPEND: &str = "
     with moved as (
         insert into bare.stream_heads as h (
-            tenant_id, aggregate_type, aggregate_id, version, previous_version, first_recorded_at, last_recorded_at
-        ) values ($1, 'staff_utilisation', $1, 1, 0, now(), now())
+            tenant_id, aggregate_type, aggregate_id, version, previous_version, last_event_id, first_recorded_at,
+            last_recorded_at
+        ) values ($1, 'staff_utilisation', $1, 1, 0, $2, now(), now())
         on conflict (tenant_id, aggregate_type, aggregate_id) do update
-            set version = h.version + 1, previous_version = h.version, last_recorded_at = now()
+            set version = h.version + 1, previous_version = h.version, last_event_id = excluded.last_event_id,
+                previous_event_id = h.last_event_id, last_recorded_at = now()
         returning version
     )
     insert into bare.event_store (

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use codeccloud::clock::SystemIds;
 use codeccloud::postgres::PostgresJournal;
-use codeccloud_actors::ids::{AggregateType, CommandId, EventId, StreamId, TenantId, Version};
-use codeccloud_actors::ports::{Append, Ids, Journal, NewEvent, StreamAppend};
+use codeccloud_actors::ids::{AggregateType, CommandId, EventId, StreamId, TenantId};
+use codeccloud_actors::ports::{Append, Head, Ids, Journal, NewEvent, StreamAppend};
 use codeccloud_actors::time::Timestamp;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::bare_journal::{BareJournal, TABLES};
+use super::bare_journal::{BareJournal, Queued, TABLES};
 use super::database::{self, BenchDatabase};
 use super::table::{Bar, Rounds, Table};
 use super::{ROUND, ROUNDS};
@@ -50,9 +50,11 @@ async fn through_journal(journal: &Arc<PostgresJournal>, callers: u128, length: 
     per_second(callers, length, move |caller| {
         let (journal, stream) = (journal.clone(), SystemIds.uuid());
         let tenant_id = tenant(caller);
-        move |version| {
+        let mut head = Head::NONE;
+        move |_| {
             let (sender, committed) = oneshot::channel();
-            let append = append(tenant_id, stream, version);
+            let append = append(tenant_id, stream, head);
+            head = append.streams[0].head();
             journal.submit(append, Box::new(move |result| drop(sender.send(result))));
             async move {
                 committed.await.expect("the lane runs").expect("the append is valid");
@@ -67,10 +69,17 @@ async fn through_bare(bare: &BareJournal, callers: u128, length: Duration) -> f6
     per_second(callers, length, move |caller| {
         let (bare, stream) = (bare.clone(), SystemIds.uuid());
         let lane = usize::try_from(caller % TENANTS).expect("small");
+        let mut previous = None;
         move |version: u32| {
-            let bare = bare.clone();
+            let (bare, event_id) = (bare.clone(), SystemIds.uuid());
+            let (done, committed) = oneshot::channel();
             let version = i32::try_from(version + 1).expect("a short run");
-            async move { bare.append(lane, tenant(caller), stream, SystemIds.uuid(), version).await }
+            let previous = previous.replace(event_id);
+            let queued = Queued { tenant_id: tenant(caller), stream, event_id, version, previous, done };
+            async move {
+                bare.append(lane, queued).await;
+                committed.await.expect("the batch commits");
+            }
         }
     })
     .await
@@ -106,7 +115,7 @@ fn tenant(caller: u128) -> Uuid {
     Uuid::from_u128(0x7E_0000 + caller % TENANTS)
 }
 
-fn append(tenant_id: Uuid, stream: Uuid, expected: u32) -> Append {
+fn append(tenant_id: Uuid, stream: Uuid, expected: Head) -> Append {
     let tenant_id = TenantId(tenant_id);
     let event = NewEvent {
         event_id: EventId(SystemIds.uuid()),
@@ -120,7 +129,7 @@ fn append(tenant_id: Uuid, stream: Uuid, expected: u32) -> Append {
         tenant_id,
         command_id: CommandId(SystemIds.uuid()),
         metadata: METADATA.into(),
-        streams: vec![StreamAppend { stream, expected: Version(expected), events: vec![event] }],
+        streams: vec![StreamAppend { stream, expected, events: vec![event] }],
         idempotency: None,
         sagas: Vec::new(),
         sealed: Vec::new(),

@@ -114,9 +114,12 @@ async fn append(client: &Client, context: &Context, person: StaffId, first: i32,
     });
     client.batch_execute(&sql).await.expect("written");
     let head = format!(
-        "insert into stream_heads values ('{tenant}', 'staff_utilisation', '{person}', {last}, {first} - 1, now(), now())
+        "insert into stream_heads
+         select tenant_id, aggregate_type, aggregate_id, {last}, {first} - 1, now(), now(), id
+         from event_store where tenant_id = '{tenant}' and aggregate_id = '{person}' and version = {last}
          on conflict (tenant_id, aggregate_type, aggregate_id) do update
-         set version = excluded.version, previous_version = excluded.previous_version, last_recorded_at = now()"
+         set version = excluded.version, previous_version = excluded.previous_version, last_recorded_at = now(),
+             last_event_id = excluded.last_event_id"
     );
     client.batch_execute(&head).await.expect("written");
 }

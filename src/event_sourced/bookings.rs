@@ -32,7 +32,7 @@ impl Bookings {
         let loaded = self.streams.load(stream).await?;
         let mut saga = BookingSaga::default();
         let mut version = Version::NONE;
-        while version < loaded.head {
+        while version < loaded.head.version {
             let events = self.streams.read(&loaded, version).await?;
             if events.is_empty() {
                 return Err(StoreError(format!("{stream} ends at {version}, before its head")));

@@ -10,6 +10,7 @@ use codeccloud_actors::ids::{AggregateType, BookingId, CommandId, CustomerId, No
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{IdempotencyRecord, IdempotencyStore, Ids, SealedRow, StoredAnswer, StreamStore};
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
+use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Published, Runtime, Submission};
 use futures_util::future::BoxFuture;
 
@@ -36,6 +37,21 @@ pub struct CommandPorts {
     pub summaries: Published<AppointmentSummaries>,
     pub sessions: Arc<Sessions>,
     pub ids: Arc<dyn Ids>,
+}
+
+/// How often a customer is sealed for one command: other nodes may change the same customer meanwhile.
+const SEALINGS_MAX: u32 = 4;
+
+enum Unsettled {
+    /// The customer was sealed on an outdated row.
+    CustomerMoved,
+    Failed(CommandError),
+}
+
+impl From<CommandError> for Unsettled {
+    fn from(error: CommandError) -> Self {
+        Unsettled::Failed(error)
+    }
 }
 
 /// Whose data a command touches, and what of it its answer shows.
@@ -96,61 +112,88 @@ impl EventSourcedCommands {
         answered
     }
 
-    async fn decide(&self, mut request: CommandRequest) -> Result<Answered, CommandError> {
-        let reference = self
-            .ports
-            .reference
-            .tenant(request.tenant_id)
-            .ok_or_else(|| CommandError::Internal("the tenant has no reference data".to_owned()))?;
-        let mut person = self.person(&mut request).await?;
-        let command_id = CommandId(self.ports.ids.uuid());
-        let (sealing, sealed) = (person.sealing.take(), std::mem::take(&mut person.rows));
-        let (tenant_id, caller) = (request.tenant_id, request.caller);
-        let idempotency = request.idempotency.clone();
-        let customer_id = person.customer_id;
-        let submission = Submission {
-            tenant_id,
-            context: Context { reference, caller },
-            command_id,
-            key: idempotency.as_ref().map_or_else(|| format!("command:{command_id}"), |key| key.key.clone()),
-            metadata: self.metadata(&request, command_id),
-            sealed,
-            precondition: request.precondition,
-            deadline: request.deadline,
-            command: request.command.clone(),
-            respond: responding(request, person),
-        };
-        let key = submission.key.clone();
+    async fn decide(&self, request: CommandRequest) -> Result<Answered, CommandError> {
+        let request = Arc::new(request);
+        for _ in 0..SEALINGS_MAX {
+            match self.attempt(&request).await {
+                Ok(answered) => return Ok(answered),
+                Err(Unsettled::CustomerMoved) => {}
+                Err(Unsettled::Failed(error)) => return Err(error),
+            }
+        }
+        Err(unavailable(&"other writers change the customer, again and again"))
+    }
+
+    async fn attempt(&self, request: &Arc<CommandRequest>) -> Result<Answered, Unsettled> {
+        let reference = self.ports.reference.tenant(request.tenant_id);
+        let reference =
+            reference.ok_or_else(|| CommandError::Internal("the tenant has no reference data".to_owned()))?;
+        let mut person = self.person(request).await?;
+        let sealing = person.sealing.take();
+        let submission = self.submission(request, reference, person);
+        let command_id = submission.command_id;
         match self.ports.runtime.execute(submission).await {
             Ok(executed) => {
                 if let Some(committed) = executed.committed {
-                    self.ports.sessions.wrote(tenant_id, &caller, committed.transaction_id);
+                    self.ports.sessions.wrote(request.tenant_id, &request.caller, committed.transaction_id);
                     if let Some(sealing) = sealing.filter(|_| executed.answer.status < 400) {
                         self.ports.vault.committed(sealing);
                     }
                 }
-                self.unless_answered_before(executed, tenant_id, &key, idempotency).await
+                Ok(self.unless_answered_before(executed, request).await?)
             }
-            Err(ExecutionError::Duplicate(stored)) => {
-                let hash = idempotency.map_or([0; 32], |idempotency| idempotency.request_hash);
+            Err(error) => {
+                if let Some(sealing) = sealing.filter(Sealing::has_news) {
+                    // Before the next one gets its turn.
+                    self.ports.vault.forget(request.tenant_id, sealing.customer_id());
+                }
+                self.explained(error, request, command_id).await
+            }
+        }
+    }
+
+    fn submission(
+        &self,
+        request: &Arc<CommandRequest>,
+        reference: Arc<TenantReference>,
+        mut person: Person,
+    ) -> Submission {
+        let command_id = CommandId(self.ports.ids.uuid());
+        Submission {
+            tenant_id: request.tenant_id,
+            context: Context { reference, caller: request.caller },
+            command_id,
+            key: request.idempotency.as_ref().map(|idempotency| idempotency.key.clone()),
+            metadata: self.metadata(request, command_id),
+            sealed: std::mem::take(&mut person.rows),
+            precondition: request.precondition,
+            deadline: request.deadline,
+            command: request.command.clone(),
+            respond: responding(Arc::clone(request), person),
+        }
+    }
+
+    async fn explained(
+        &self,
+        error: ExecutionError,
+        request: &CommandRequest,
+        command_id: CommandId,
+    ) -> Result<Answered, Unsettled> {
+        match error {
+            ExecutionError::CustomerMoved => Err(Unsettled::CustomerMoved),
+            ExecutionError::Duplicate(stored) => {
                 let ours = stored.command_id == command_id;
-                let answered = self.replay(tenant_id, stored, hash).await?;
+                let answered = self.replay(stored, request).await?;
                 // Committed by an attempt of this very request whose answer got lost.
                 Ok(Answered { replayed: !ours, ..answered })
             }
-            Err(ExecutionError::Unavailable { reason, retry_after }) => {
-                if let Some(customer_id) = customer_id {
-                    // Another node may have changed the customer, which looks like a conflict.
-                    self.ports.vault.forget(tenant_id, customer_id);
-                }
+            ExecutionError::Unavailable { reason, retry_after } => {
                 let retry_after_seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);
-                Err(CommandError::Unavailable { reason, retry_after_seconds })
+                Err(CommandError::Unavailable { reason, retry_after_seconds }.into())
             }
-            Err(ExecutionError::Timeout) => Err(CommandError::Timeout),
-            Err(error @ (ExecutionError::Conflict | ExecutionError::Unknown(_))) => {
-                Err(CommandError::Unavailable { reason: error.to_string(), retry_after_seconds: 1 })
-            }
-            Err(ExecutionError::Internal(reason)) => Err(CommandError::Internal(reason)),
+            ExecutionError::Timeout => Err(CommandError::Timeout.into()),
+            error @ (ExecutionError::Conflict | ExecutionError::Unknown(_)) => Err(unavailable(&error).into()),
+            ExecutionError::Internal(reason) => Err(CommandError::Internal(reason).into()),
         }
     }
 
@@ -158,28 +201,23 @@ impl EventSourcedCommands {
     async fn unless_answered_before(
         &self,
         executed: Executed,
-        tenant_id: codeccloud_actors::ids::TenantId,
-        key: &str,
-        idempotency: Option<crate::ports::IdempotencyKey>,
+        request: &CommandRequest,
     ) -> Result<Answered, CommandError> {
-        if let (None, Some(idempotency)) = (&executed.committed, idempotency) {
-            let found = self.ports.idempotency.find(tenant_id, key).await.map_err(|away| unavailable(&away))?;
-            if let Some(stored) = found {
-                return self.replay(tenant_id, stored, idempotency.request_hash).await;
+        if let (false, Some(idempotency)) = (is_stored(executed.answer.status), &request.idempotency) {
+            let found = self.ports.idempotency.find(request.tenant_id, &idempotency.key).await;
+            if let Some(stored) = found.map_err(|away| unavailable(&away))? {
+                return self.replay(stored, request).await;
             }
         }
         Ok(Answered { answer: executed.answer, replayed: false })
     }
 
-    async fn replay(
-        &self,
-        tenant_id: codeccloud_actors::ids::TenantId,
-        stored: StoredAnswer,
-        request_hash: [u8; 32],
-    ) -> Result<Answered, CommandError> {
-        if stored.request_hash != request_hash {
+    async fn replay(&self, stored: StoredAnswer, request: &CommandRequest) -> Result<Answered, CommandError> {
+        let tenant_id = request.tenant_id;
+        if request.idempotency.as_ref().is_some_and(|ours| ours.request_hash != stored.request_hash) {
             return Err(CommandError::IdempotencyConflict);
         }
+        self.ports.sessions.wrote(tenant_id, &request.caller, stored.transaction_id);
         let body = match stored.sealed_for {
             None => stored.answer,
             Some(customer_id) => {
@@ -192,17 +230,17 @@ impl EventSourcedCommands {
     }
 
     /// Seals what the request brings of a person, and fetches what its answer shows of one.
-    async fn person(&self, request: &mut CommandRequest) -> Result<Person, CommandError> {
+    async fn person(&self, request: &CommandRequest) -> Result<Person, CommandError> {
         let tenant_id = request.tenant_id;
         let mut person = Person::default();
-        if let Some((customer_id, profile)) = request.personal.customer.take() {
+        if let Some((customer_id, profile)) = &request.personal.customer {
             let mut sealing =
-                self.ports.vault.seal_customer(tenant_id, customer_id, &profile).await.map_err(vault_away)?;
+                self.ports.vault.seal_customer(tenant_id, *customer_id, profile).await.map_err(vault_away)?;
             person.rows.extend(sealing.row.take().map(SealedRow::Customer));
-            person.customer_id = Some(customer_id);
+            person.customer_id = Some(*customer_id);
             person.key = Some(sealing.key.clone());
             person.sealing = Some(sealing);
-            person.profile = Some(profile);
+            person.profile = Some(profile.clone());
         } else if let Some(customer_id) = self.customer_of(request).await? {
             person.customer_id = Some(customer_id);
             person.key = self.ports.vault.key(tenant_id, customer_id).await.map_err(vault_away)?;
@@ -247,16 +285,16 @@ impl Commands for EventSourcedCommands {
 }
 
 /// Builds the answer when the command is decided, and what is stored of it.
-fn responding(request: CommandRequest, person: Person) -> Respond {
-    let note = request.personal.note.filter(|note| note.kind == NoteKind::CancellationReason);
+fn responding(request: Arc<CommandRequest>, person: Person) -> Respond {
     let is_booking = matches!(request.command, Command::Booking(_, _));
     Arc::new(move |verdict| {
+        let note = request.personal.note.as_ref().filter(|note| note.kind == NoteKind::CancellationReason);
         let answer = (request.render)(&Rendering {
             verdict,
             tenant_id: request.tenant_id,
             customer_id: person.customer_id,
             customer: person.profile.as_ref(),
-            cancellation_reason: note.as_ref().map(|note| note.text.as_str()),
+            cancellation_reason: note.map(|note| note.text.as_str()),
         });
         let record = request.idempotency.as_ref().filter(|_| is_stored(answer.status)).map(|idempotency| {
             let key = person.key.as_ref().filter(|_| is_booking && answer.status < 400);

@@ -46,10 +46,11 @@ impl EventSourcedQueries {
         let loaded = self.ports.streams.load(stream).await.map_err(away)?;
         let mut items = Vec::new();
         if before.is_none() {
-            items.extend(self.expiry_due(scope, customer_id, loaded.head).await?);
+            items.extend(self.expiry_due(scope, customer_id, loaded.head.version).await?);
         }
         let wanted = u32::try_from(limit - items.len()).unwrap_or(u32::MAX);
-        let last = before.map_or(loaded.head, |before| Version(before.0.saturating_sub(1)).min(loaded.head));
+        let last =
+            before.map_or(loaded.head.version, |before| Version(before.0.saturating_sub(1)).min(loaded.head.version));
         let first = Version(last.0.saturating_sub(wanted));
         let mut events = Vec::new();
         let mut at = first;

@@ -37,6 +37,7 @@ impl FromRequest for Call {
 impl Call {
     /// For changes that are no commands of an aggregate.
     pub fn idempotency(&self, request_hash: [u8; 32]) -> Result<IdempotencyKey, Problem> {
+        let request_hash = idempotency::users_hash(self.session.caller.user_id, request_hash);
         Ok(IdempotencyKey { key: idempotency::key(&self.request)?.to_owned(), request_hash })
     }
 

@@ -1,5 +1,6 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
+use codeccloud_actors::ids::UserId;
 use sha2::{Digest, Sha256};
 
 use super::problem::{Problem, Slug};
@@ -19,7 +20,13 @@ pub fn key(request: &HttpRequest) -> Result<&str, Problem> {
     })
 }
 
-/// Two requests with one key are the same request when this is the same.
+/// Two requests with one key are the same request when this is the same: the same user asks for the same. What another was
+/// answered may not be for this one's eyes. Tokens change, so it is by the user.
+pub fn users_hash(user_id: UserId, request_hash: [u8; 32]) -> [u8; 32] {
+    Sha256::new().chain_update(user_id.0).chain_update(request_hash).finalize().into()
+}
+
+/// Of what is asked.
 pub fn request_hash(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in [request.method().as_str().as_bytes(), request.path().as_bytes()] {

@@ -34,7 +34,7 @@ pub struct CommandRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     pub key: String,
-    /// Of method, path and body.
+    /// Of user, method, path and body.
     pub request_hash: [u8; 32],
 }
 

@@ -22,8 +22,8 @@ impl PostgresIdempotency {
         // its own, because the next one must see what that append committed.
         let settle = "SELECT app_private.settle_appends($1)";
         client.query_typed(settle, &[(&tenant_id.0, Type::UUID)]).await.map_err(away)?;
-        let sql = "SELECT command_id, request_hash, status, answer, sealed_for FROM idempotency_keys \
-                   WHERE tenant_id = $1 AND key = $2";
+        let sql = "SELECT command_id, request_hash, status, answer, sealed_for, \
+                   pg_snapshot_xmax(pg_current_snapshot())::text FROM idempotency_keys WHERE tenant_id = $1 AND key = $2";
         let rows = client.query_typed(sql, &[(&tenant_id.0, Type::UUID), (&key, Type::TEXT)]).await.map_err(away)?;
         let Some(row) = rows.first() else { return Ok(None) };
         let request_hash = row.get::<_, &[u8]>(1).try_into().map_err(|_| away("a request hash of another length"))?;
@@ -33,6 +33,8 @@ impl PostgresIdempotency {
             status: u16::try_from(row.get::<_, i16>(2)).map_err(away)?,
             answer: row.get::<_, Vec<u8>>(3).into(),
             sealed_for: row.get::<_, Option<Uuid>>(4).map(CustomerId),
+            // What the statement sees was committed by a transaction below this number.
+            transaction_id: row.get::<_, &str>(5).parse::<u64>().map_err(away)? - 1,
         }))
     }
 }

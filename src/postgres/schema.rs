@@ -71,6 +71,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0010_steady_plans.up.sql"),
         include_str!("../../schema/0010_steady_plans.down.sql"),
     ),
+    Migration::new(
+        11,
+        "heads_by_event",
+        include_str!("../../schema/0011_heads_by_event.up.sql"),
+        include_str!("../../schema/0011_heads_by_event.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

@@ -1,8 +1,8 @@
 use std::sync::LazyLock;
 
 use codeccloud_actors::envelope::RecordedEvent;
-use codeccloud_actors::ids::{StreamId, Version};
-use codeccloud_actors::ports::{LoadedStream, Snapshot, StoreError, StreamStore};
+use codeccloud_actors::ids::{EventId, StreamId, Version};
+use codeccloud_actors::ports::{Head, LoadedStream, Snapshot, StoreError, StreamStore};
 use codeccloud_actors::time::{DAY_MS, Timestamp};
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
@@ -18,9 +18,10 @@ const PAGE_EVENTS: i64 = 1_000;
 /// Recorded times of a stream's versions ascend but for clocks that are set back.
 const CLOCK_MARGIN_MS: i64 = DAY_MS;
 
-const HEAD: &str = "SELECT h.version, h.first_recorded_at, h.last_recorded_at, s.version, s.recorded_at, s.format, s.state \
-                   FROM stream_heads h LEFT JOIN snapshots s USING (tenant_id, aggregate_type, aggregate_id) \
-                   WHERE h.tenant_id = $1 AND h.aggregate_type = $2 AND h.aggregate_id = $3";
+const HEAD: &str = "SELECT h.version, h.last_event_id, h.first_recorded_at, h.last_recorded_at, s.version, s.recorded_at, \
+     s.format, s.state \
+     FROM stream_heads h LEFT JOIN snapshots s USING (tenant_id, aggregate_type, aggregate_id) \
+     WHERE h.tenant_id = $1 AND h.aggregate_type = $2 AND h.aggregate_id = $3";
 
 static PAGE: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -54,7 +55,7 @@ impl PostgresStreams {
             _ => loaded.first_recorded_at,
         };
         let kind = loaded.stream.aggregate_type.as_str();
-        let (after, head) = (int(after), int(loaded.head));
+        let (after, head) = (int(after), int(loaded.head.version));
         let since = PgTime(since.plus_millis(-CLOCK_MARGIN_MS));
         let until = PgTime(loaded.last_recorded_at.plus_millis(CLOCK_MARGIN_MS));
         let mut params = key(&loaded.stream, &kind).to_vec();
@@ -92,7 +93,7 @@ fn key<'a>(stream: &'a StreamId, kind: &'a &'static str) -> [(&'a (dyn ToSql + S
 fn empty(stream: StreamId) -> LoadedStream {
     LoadedStream {
         stream,
-        head: Version::NONE,
+        head: Head::NONE,
         snapshot: None,
         first_recorded_at: Timestamp::default(),
         last_recorded_at: Timestamp::default(),
@@ -100,18 +101,19 @@ fn empty(stream: StreamId) -> LoadedStream {
 }
 
 fn loaded(stream: StreamId, row: &Row) -> LoadedStream {
-    let snapshot = row.get::<_, Option<i32>>(3).map(|snapshot_version| {
-        let PgTime(recorded_at) = row.get(4);
+    let snapshot = row.get::<_, Option<i32>>(4).map(|snapshot_version| {
+        let PgTime(recorded_at) = row.get(5);
         Snapshot {
             stream,
             version: version(snapshot_version),
             recorded_at,
-            format: u16::try_from(row.get::<_, i16>(5)).unwrap_or(0),
-            state: row.get::<_, Vec<u8>>(6).into(),
+            format: u16::try_from(row.get::<_, i16>(6)).unwrap_or(0),
+            state: row.get::<_, Vec<u8>>(7).into(),
         }
     });
-    let (PgTime(first_recorded_at), PgTime(last_recorded_at)) = (row.get(1), row.get(2));
-    LoadedStream { stream, head: version(row.get(0)), snapshot, first_recorded_at, last_recorded_at }
+    let (PgTime(first_recorded_at), PgTime(last_recorded_at)) = (row.get(2), row.get(3));
+    let head = Head { version: version(row.get(0)), last_event_id: Some(EventId(row.get(1))) };
+    LoadedStream { stream, head, snapshot, first_recorded_at, last_recorded_at }
 }
 
 fn version(column: i32) -> Version {

@@ -45,7 +45,7 @@ const CACHED_CUSTOMERS_MAX: usize = 100_000;
 /// What another node changed or erased is noticed here after this long at the latest.
 const CACHE_FRESH_MS: i64 = 30_000;
 
-/// How long a first booking waits for another one of the same customer: longer than a commit takes.
+/// How long a sealing waits for another one of the same customer: longer than a commit takes.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,7 +147,7 @@ impl Vault {
         Ok(self.store.find_by_email(tenant_id, &self.keys.email_lookups(tenant_id, email)).await?)
     }
 
-    /// To be called when the journal reports a conflict: another node may have changed the customer.
+    /// To be called when a sealing is outdated, or what became of it is unknown: the next one begins with the store's row.
     pub fn forget(&self, tenant_id: TenantId, customer_id: CustomerId) {
         self.cache.remove(CustomerRef { tenant_id, customer_id });
     }

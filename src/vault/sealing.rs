@@ -15,8 +15,19 @@ pub struct Sealing {
     customer: CustomerRef,
     /// What will be known once `row` is committed.
     then: Option<KnownCustomer>,
-    /// Others who bring the same new customer wait for the outcome.
+    /// Others who bring news of the same customer wait for the outcome.
     _turn: Option<Turn>,
+}
+
+impl Sealing {
+    pub fn customer_id(&self) -> CustomerId {
+        self.customer.customer_id
+    }
+
+    /// Whether it brings what the vault doesn't hold yet, also after `row` was taken out.
+    pub fn has_news(&self) -> bool {
+        self.then.is_some()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +49,17 @@ impl Vault {
         profile: &CustomerProfile,
     ) -> Result<Sealing, VaultError> {
         let customer = CustomerRef { tenant_id, customer_id };
-        if let Some(known) = self.cache.fresh(customer, self.clock.now()) {
+        if let Some(known) = self.cache.fresh(customer, self.clock.now()).filter(|known| known.profile == *profile) {
             return Ok(self.following(customer, &known, profile));
         }
         let turn = self.turns.take(customer).await;
-        if let Some(known) = self.known(tenant_id, &[customer_id]).await?.get(&customer) {
-            return Ok(self.following(customer, known, profile));
-        }
-        let key = CustomerKey::generate(customer);
-        Ok(Sealing { _turn: Some(turn), ..self.sealed(customer, key, profile, 0) })
+        let sealing = match self.known(tenant_id, &[customer_id]).await?.get(&customer) {
+            Some(known) => self.following(customer, known, profile),
+            None => self.sealed(customer, CustomerKey::generate(customer), profile, 0),
+        };
+        // Nobody has to wait for one that changes nothing.
+        let turn = sealing.has_news().then_some(turn);
+        Ok(Sealing { _turn: turn, ..sealing })
     }
 
     /// To be called once the sealing's row is committed, so that later bookings find the customer in memory.

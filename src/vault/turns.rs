@@ -6,7 +6,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::CustomerRef;
 
-/// Lets concurrent first bookings of one customer agree on one data key: they go one after the other.
+/// Lets concurrent first bookings of one customer agree on one data key, and concurrent changes follow one another: they go
+/// one after the other.
 pub struct Turns {
     /// Whoever waits longer goes ahead, and the journal's revision check decides.
     wait_max: Duration,

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::{Reply, Server, TestDir, key};
+use crate::support::{Reply, Server, TestDir, connect, key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_is_made_seen_moved_completed_and_earns_points() {
@@ -120,6 +121,55 @@ async fn two_servers_on_one_database_never_book_a_slot_twice() {
     }
     let booked = by_first.iter().chain(&by_second).filter(|status| **status == 201).count();
     assert_eq!(booked, 48, "each slot once");
+
+    let store = connect(&url.replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
+    let number = async |sql: &str| store.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    let off = "SELECT count(*) FROM (SELECT tenant_id, aggregate_type, aggregate_id, count(*) events, min(version) first, \
+               max(version) last, (array_agg(id ORDER BY version DESC))[1] id FROM event_store GROUP BY 1, 2, 3) s \
+               FULL JOIN stream_heads h USING (tenant_id, aggregate_type, aggregate_id) \
+               WHERE (first, last, events, id) IS DISTINCT FROM (1, version, version::bigint, last_event_id)";
+    assert_eq!(number(off).await, 0, "streams whose versions are not 1..n up to their head");
+    let reserved = "FROM event_store WHERE event_type = 'slot_reserved'";
+    assert_eq!(number(&format!("SELECT count(*) {reserved}")).await, 48);
+    let slots = format!(
+        "(SELECT aggregate_id person, id, (payload #>> '{{slot,start}}')::timestamptz AS start, \
+                         (payload #>> '{{slot,end}}')::timestamptz AS until {reserved})"
+    );
+    let overlaps = format!(
+        "SELECT count(*) FROM {slots} a JOIN {slots} b ON a.person = b.person AND a.id < b.id \
+                            AND a.start < b.until AND b.start < a.until"
+    );
+    assert_eq!(number(&overlaps).await, 0, "slots of a person that overlap");
+}
+
+/// Each server keeps customers in memory, so the one's picture of a customer is outdated by what the other commits.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_change_the_same_customer_one_after_the_other() {
+    let dir = TestDir::new();
+    let first = Server::start(dir.path());
+    first.ready().await;
+    let salon = first.salon(dir.path()).await;
+    let second = Server::beside(&codeccloud::postgres::embedded::url_of(dir.path()).unwrap(), dir.path());
+    second.ready().await;
+    let booking = |customer: u128, slot: i64| {
+        let mut body = salon.booking(usize::try_from(slot).unwrap(), slot, 0);
+        body["customer"]["id"] = json!(Uuid::from_u128(0x5000_8000_0000_0000_0000 + customer));
+        body["customer"]["phone"] = json!(format!("+4179000000{slot}"));
+        body
+    };
+    for (slot, server) in [&first, &second, &first, &second].into_iter().enumerate() {
+        let body = booking(1, i64::try_from(slot).unwrap());
+        let created = server.post(&salon, "/v1/bookings", &key(), &body).await;
+        assert_eq!(created.status, 201, "slot {slot}: {}", created.text);
+        assert!(created.text.contains(body["customer"]["phone"].as_str().unwrap()), "{}", created.text);
+    }
+    let at_once = [(&first, 2, 4), (&second, 2, 5), (&first, 1, 6), (&second, 1, 7), (&first, 1, 8), (&second, 1, 9)];
+    let created = join_all(at_once.map(|(server, customer, slot)| {
+        let (salon, body) = (&salon, booking(customer, slot));
+        async move { server.post(salon, "/v1/bookings", &key(), &body).await }
+    }))
+    .await;
+    assert!(created.iter().all(|created| created.status == 201), "{created:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

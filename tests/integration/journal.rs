@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use codeccloud::postgres::{DatabaseRole, PostgresIdempotency};
+use codeccloud::postgres::{DatabaseRole, PostgresIdempotency, schema};
+use codeccloud_actors::ids::EventId;
 use codeccloud_actors::ports::{AppendError, IdempotencyStore};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -64,6 +65,45 @@ async fn one_conflicting_append_among_256_fails_with_those_that_build_on_it() {
     assert_eq!(versions(&reader, 8).await, [0_i32; 0]);
 }
 
+/// The journal goes on with what queues behind a batch; what was decided behind an append that failed must fail too, even
+/// when another writer's event has taken the version that it was decided on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_behind_a_failed_append_does_not_pass_behind_anothers_event() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    submit_all(&journal, vec![append(vec![events(stream(1, 7), 0, 1)])]).await;
+    let mut strange = events(stream(1, 7), 1, 1);
+    strange.events[0].event_id = EventId(uuid::Uuid::from_u128(0x57A));
+    submit_all(&journal, vec![append(vec![strange])]).await.remove(0).unwrap();
+    // The first finds version 1 taken; the others were decided on what it would have made of it.
+    for behind in [events(stream(1, 7), 1, 1), events(stream(1, 7), 2, 1), events(stream(1, 7), 2, 0)] {
+        let moves = behind.events.len();
+        let result = submit_all(&journal, vec![append(vec![behind])]).await.remove(0);
+        assert_eq!(result, Err(AppendError::Conflict), "{moves} events");
+    }
+    // Also when they meet in one batch with an append that is in order.
+    let mut next = events(stream(1, 7), 2, 1);
+    next.expected.last_event_id = Some(EventId(uuid::Uuid::from_u128(0x57A)));
+    let results = submit_all(&journal, vec![append(vec![next]), append(vec![events(stream(1, 7), 2, 1)])]).await;
+    assert!(results[0].is_ok() && results[1] == Err(AppendError::Conflict), "{results:?}");
+    assert_eq!(versions(&reader(&database).await, 7).await, [1, 2, 3]);
+}
+
+/// Streams that an older server has written go on where they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_from_before_they_named_their_event_are_completed() {
+    let database = Database::create().await;
+    let appends = || vec![append(vec![events(stream(1, 1), 0, 2), events(stream(1, 2), 0, 1)])];
+    submit_all(&journal(&database), appends()).await.remove(0).unwrap();
+    let mut owner = database.owner().await;
+    schema::rollback(&mut owner, 10).await.unwrap();
+    schema::apply(&mut owner).await.unwrap();
+    let behind = vec![append(vec![events(stream(1, 1), 2, 1), events(stream(1, 2), 1, 1)])];
+    submit_all(&journal(&database), behind).await.remove(0).unwrap();
+    let policies = "SELECT count(*) FROM pg_policies WHERE policyname = 'migration'";
+    assert_eq!(owner.query_one(policies, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_taken_replays_and_writes_nothing() {
     let database = Database::create().await;
@@ -76,6 +116,8 @@ async fn a_key_that_is_taken_replays_and_writes_nothing() {
     assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
     let Err(AppendError::Duplicate(stored)) = &results[1] else { panic!("{:?}", results[1]) };
     assert_eq!((stored.command_id, stored.status), (command_id, 201));
+    let committed = results[0].as_ref().unwrap().transaction_id;
+    assert!((committed..committed + 10).contains(&stored.transaction_id), "{stored:?} of {committed}");
     assert_eq!(versions(&reader(&database).await, 2).await, [0_i32; 0]);
 }
 
@@ -143,6 +185,30 @@ async fn await_standby(superuser: &Client, name: &str) {
     }
 }
 
+/// Such as an operator's with a psql prompt, who has gone for lunch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_held_for_long_stops_its_tenant_only() {
+    let database = Database::create().await;
+    let journal = journal(&database);
+    // Enough of them that each lane has several.
+    let appends = |version| (1..=12).map(|tenant| append(vec![events(stream(tenant, 1), version, 1)])).collect();
+    assert!(submit_all(&journal, appends(0)).await.iter().all(Result::is_ok));
+    let psql = database.superuser().await;
+    let locking = "BEGIN; SELECT FROM stream_heads WHERE tenant_id = '00000000-0000-0000-0000-000000000005' FOR UPDATE";
+    psql.batch_execute(locking).await.unwrap();
+    // The others go on, the second time without a long wait.
+    for (version, seconds) in [(1, 8), (2, 2)] {
+        let submitting = submit_all(&journal, appends(version));
+        let mut results = tokio::time::timeout(Duration::from_secs(seconds), submitting).await.unwrap();
+        let of_locked = results.remove(4);
+        assert!(matches!(of_locked, Err(AppendError::Unavailable(_))), "{of_locked:?}");
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+    psql.batch_execute("ROLLBACK").await.unwrap();
+    let next = submit_all(&journal, vec![append(vec![events(stream(5, 1), 1, 1)])]).await;
+    assert!(next[0].is_ok(), "{next:?}");
+}
+
 /// With a psql prompt and the journal's role.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_itself_refuses_what_is_no_append() {
@@ -153,22 +219,37 @@ async fn the_database_itself_refuses_what_is_no_append() {
         let error = client.batch_execute(sql).await.expect_err(sql);
         error.code().cloned().unwrap_or_else(|| panic!("{sql}: {error}"))
     };
-    let tenant = stream(1, 1).tenant_id.0;
-    let call = |declared: uuid::Uuid, expected: i32, version: i32, event_version: i32| {
+    let (tenant, first) = (stream(1, 1).tenant_id.0, events(stream(1, 1), 0, 1).events[0].event_id);
+    let call = |declared: uuid::Uuid,
+                (before, expected): (EventId, i32),
+                version: i32,
+                event_version: i32,
+                named: bool| {
+        let event = uuid::Uuid::from_u128(0xE);
+        let head = if named { event } else { uuid::Uuid::from_u128(0xF) };
         format!(
             "SELECT app_private.append('{{{declared}}}', '{{{tenant}}}', '{{booking}}', '{{{id}}}', '{{{expected}}}', \
-             '{{{version}}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{1}}', array[gen_random_uuid()], '{{booking_confirmed}}', \
-             '{{{event_version}}}', '{{1}}', array['{{}}'::jsonb], array[now()], '{{1}}', array['{{}}'::jsonb], {rest})",
+             '{{{before}}}', '{{{version}}}', '{{{head}}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{1}}', \
+             '{{{event}}}', '{{booking_confirmed}}', '{{{event_version}}}', '{{1}}', array['{{}}'::jsonb], \
+             array[now()], '{{1}}', array['{{}}'::jsonb], {rest})",
             id = stream(1, 1).aggregate_id,
             rest = ["'{}'"; 25].join(", "),
         )
     };
-    assert_eq!(refused(&call(tenant, 5, 6, 6)).await.code(), "CC001", "not the next version");
-    assert_eq!(refused(&call(tenant, 1, 2, 3)).await, SqlState::CHECK_VIOLATION, "a gap within the append");
-    assert_eq!(refused(&call(tenant, 1, 3, 2)).await, SqlState::CHECK_VIOLATION, "a head without its event");
     let stranger = uuid::Uuid::from_u128(99);
-    assert_eq!(refused(&call(stranger, 1, 2, 2)).await, SqlState::INSUFFICIENT_PRIVILEGE, "an undeclared tenant");
-    client.batch_execute(&call(tenant, 1, 2, 2)).await.expect("the same call, as it should be");
+    assert_eq!(refused(&call(tenant, (first, 5), 6, 6, true)).await.code(), "CC001", "not the next version");
+    let other = EventId(stranger);
+    assert_eq!(refused(&call(tenant, (other, 1), 2, 2, true)).await.code(), "CC001", "not behind that event");
+    let here = (first, 1);
+    assert_eq!(refused(&call(tenant, here, 2, 3, true)).await, SqlState::CHECK_VIOLATION, "a gap within the append");
+    assert_eq!(refused(&call(tenant, here, 3, 2, true)).await, SqlState::CHECK_VIOLATION, "a head without its event");
+    assert_eq!(refused(&call(tenant, here, 2, 2, false)).await, SqlState::CHECK_VIOLATION, "a head of another event");
+    assert_eq!(
+        refused(&call(stranger, here, 2, 2, true)).await,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        "an undeclared tenant"
+    );
+    client.batch_execute(&call(tenant, here, 2, 2, true)).await.expect("the same call, as it should be");
     for statement in [
         "INSERT INTO event_store SELECT * FROM event_store",
         "UPDATE event_store SET event_type = 'x'",

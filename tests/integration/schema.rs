@@ -210,7 +210,7 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into event_store (id, tenant_id, aggregate_type, aggregate_id, event_type, version, payload, occurred_at,
             cluster_id, recorded_at, schema_version, metadata)
             values ('T', 'T', 'booking', 'T', 'booking_confirmed', 1, '{}', now(), 1, now(), 1, '{}');
-        insert into stream_heads values ('T', 'booking', 'T', 1, 0, now(), now());
+        insert into stream_heads values ('T', 'booking', 'T', 1, 0, now(), now(), 'T');
         insert into idempotency_keys values ('T', 'key', 'T', '', 201, '', null, now());
         insert into saga_instances values ('T', 'booking', 'T', 1, 'scheduled', '{}', now());
         insert into snapshots values ('T', 'booking', 'T', 1, now(), 1, '');

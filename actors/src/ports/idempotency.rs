@@ -23,6 +23,8 @@ pub struct StoredAnswer {
     pub status: u16,
     pub answer: Bytes,
     pub sealed_for: Option<CustomerId>,
+    /// The database transaction that committed it, or a later one: readers that are past it have seen the events.
+    pub transaction_id: u64,
 }
 
 pub trait IdempotencyStore: Send + Sync + 'static {

@@ -35,8 +35,31 @@ pub struct Append {
 #[derive(Debug, Clone)]
 pub struct StreamAppend {
     pub stream: StreamId,
-    pub expected: Version,
+    pub expected: Head,
     pub events: Vec<NewEvent>,
+}
+
+impl StreamAppend {
+    /// Where the stream stands afterwards.
+    pub fn head(&self) -> Head {
+        self.events.last().map_or(self.expected, |last| Head {
+            version: self.expected.version.plus(self.events.len()),
+            last_event_id: Some(last.event_id),
+        })
+    }
+}
+
+/// Where a stream ends. A version alone does not say on which history a decision was made: another writer's event may
+/// have taken the place of one that was never committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Head {
+    pub version: Version,
+    /// `None` at version 0.
+    pub last_event_id: Option<EventId>,
+}
+
+impl Head {
+    pub const NONE: Head = Head { version: Version::NONE, last_event_id: None };
 }
 
 #[derive(Debug, Clone)]
@@ -96,9 +119,12 @@ pub struct Committed {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// A stream doesn't stand at the expected version, or a sealed row at the expected revision. Nothing was written.
+    /// A stream doesn't stand where it was expected. Nothing was written.
     #[error("another writer was first")]
     Conflict,
+    /// A sealed customer doesn't stand at the expected revision: it has to be sealed again. Nothing was written.
+    #[error("another writer has changed the customer")]
+    CustomerMoved,
     /// The idempotency key is taken: here is what was answered then. Nothing was written.
     #[error("the command was answered before")]
     Duplicate(StoredAnswer),

@@ -11,8 +11,8 @@ pub use clock::{Clock, Ids};
 pub use feed::{Feed, FeedCursor, FeedPage, FeedPlace, OpenWindow};
 pub use idempotency::{IdempotencyRecord, IdempotencyStore, StoredAnswer};
 pub use journal::{
-    Append, AppendError, Committed, Completion, Journal, NewEvent, SagaRow, SealedCustomer, SealedNote, SealedRow,
-    StreamAppend,
+    Append, AppendError, Committed, Completion, Head, Journal, NewEvent, SagaRow, SealedCustomer, SealedNote,
+    SealedRow, StreamAppend,
 };
 pub use projections::{ProjectionOperators, ProjectionOrders, ProjectionStatus, ProjectionStore, SavedProjection};
 pub use streams::{LoadedStream, Snapshot, SnapshotStore, StreamStore};

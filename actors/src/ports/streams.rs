@@ -5,7 +5,7 @@ use crate::envelope::RecordedEvent;
 use crate::ids::{StreamId, Version};
 use crate::time::Timestamp;
 
-use super::StoreError;
+use super::{Head, StoreError};
 
 /// Reads streams back. What was committed before the call is seen.
 pub trait StreamStore: Send + Sync + 'static {
@@ -23,7 +23,7 @@ pub trait StreamStore: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct LoadedStream {
     pub stream: StreamId,
-    pub head: Version,
+    pub head: Head,
     pub snapshot: Option<Snapshot>,
     /// When the first and the last event were recorded: which partitions hold the stream.
     pub first_recorded_at: Timestamp,

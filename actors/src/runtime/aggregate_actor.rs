@@ -1,49 +1,46 @@
 //! The actor that owns one aggregate: decides against the state in memory, and goes on while the commit is under way.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::aggregate::{Aggregate, Decision};
-use crate::answer::Verdict;
-use crate::event::EventBody;
-use crate::ids::{EventId, StreamId, Version};
+use crate::ids::{StreamId, Version};
 use crate::metrics_catalogue as names;
-use crate::ports::{AppendError, NewEvent, Snapshot, StreamAppend};
+use crate::ports::{Head, Snapshot, StreamAppend};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
 use super::Shared;
-use super::execution::{Execution, ExecutionError, Failure, Outcome, settle};
+use super::execution::{Execution, ExecutionError, Failure, Outcome};
+use super::flight::{Departure, Flight};
 use super::recovery::{Recovered, recover};
 use super::routes::Routed;
 use super::supervision::{Backoff, contained};
+
+/// How long beyond the command's deadline an actor waits for the one that it has asked: the commit that is waited for may
+/// be under way. Then it goes on, and finds out by a conflict what became of it.
+const ASK_GRACE: Duration = Duration::from_secs(1);
 
 pub(super) struct AggregateActor<A: Routed> {
     stream: StreamId,
     shared: Arc<Shared>,
     state: A,
     /// Of `state`, which runs ahead of the store by what is in flight.
-    version: Version,
+    head: Head,
     snapshot_version: Version,
     flight: Arc<Flight>,
     health: Health,
-}
-
-/// Appends on their way. Replaced as a whole when the state is reloaded, so that what becomes of older ones is ignored.
-struct Flight {
-    appends: AtomicU32,
-    durable_version: AtomicU32,
-    recorded_at: AtomicI64,
+    /// Without a command between them that was decided.
+    panics: Backoff,
 }
 
 enum Health {
     Ready,
-    /// The state could not be loaded, or is not to be trusted; it is loaded anew with the first command after the pause.
+    /// The state could not be loaded, or makes commands panic; it is loaded anew with the first command after the pause.
     Broken(Backoff),
 }
 
@@ -76,10 +73,11 @@ impl<A: Routed> AggregateActor<A> {
             stream,
             shared,
             state: A::default(),
-            version: Version::NONE,
+            head: Head::NONE,
             snapshot_version: Version::NONE,
-            flight: Flight::at(Version::NONE, Timestamp::default()),
+            flight: Flight::since(Timestamp::default()),
             health: Health::Ready,
+            panics: Backoff::default(),
         }
     }
 
@@ -88,7 +86,7 @@ impl<A: Routed> AggregateActor<A> {
             Health::Ready => Backoff::default(),
             Health::Broken(backoff) => *backoff,
         };
-        self.flight = Flight::at(Version::NONE, Timestamp::default());
+        self.flight = Flight::since(Timestamp::default());
         let shared = Arc::clone(&self.shared);
         let stream = self.stream;
         let loading = wrap_future(async move { recover::<A>(stream, &shared).await });
@@ -104,9 +102,9 @@ impl<A: Routed> AggregateActor<A> {
 
     fn adopt(&mut self, recovered: Recovered<A>) {
         self.state = recovered.state;
-        self.version = recovered.version;
+        self.head = recovered.head;
         self.snapshot_version = recovered.snapshot_version;
-        self.flight = Flight::at(recovered.version, recovered.recorded_at);
+        self.flight = Flight::since(recovered.recorded_at);
         self.health = Health::Ready;
     }
 
@@ -122,7 +120,7 @@ impl<A: Routed> AggregateActor<A> {
             Health::Broken(backoff) => match backoff.remaining() {
                 Some(retry_after) => task
                     .execution
-                    .fail(ExecutionError::Unavailable { reason: format!("{} can't be loaded", A::TYPE), retry_after }),
+                    .fail(ExecutionError::Unavailable { reason: format!("{} is restarting", A::TYPE), retry_after }),
                 None => {
                     self.reload(ctx);
                     // Handled again after the reload, behind what has come in meanwhile.
@@ -150,18 +148,24 @@ impl<A: Routed> AggregateActor<A> {
         match (decided, precondition) {
             // Comes before the precondition: whose booking it is not learns nothing about its version.
             (Err(refusal @ Refusal::NotFound(_)), _) => self.refuse(&refusal, execution, ctx),
-            (_, Some(expected)) if expected != self.version => {
-                self.refuse(&Refusal::VersionMismatch { expected, current: self.version }, execution, ctx);
+            (_, Some(expected)) if expected != self.head.version => {
+                self.refuse(&Refusal::VersionMismatch { expected, current: self.head.version }, execution, ctx);
             }
             (Err(refusal), _) => self.refuse(&refusal, execution, ctx),
             (Ok(decision), _) => self.accept(decision, execution, now, ctx),
         }
     }
 
-    /// After a panic.
+    /// After a panic: the first may be owed to the state, which is loaded anew; after the next ones that has to wait.
     fn give_up(&mut self, execution: Box<Execution>, ctx: &mut Context<Self>) {
         execution.fail_after_panic(self.stream);
-        self.restart(ctx);
+        let is_first = self.panics == Backoff::default();
+        self.panics.failed(&self.shared.settings);
+        if is_first {
+            return self.restart(ctx);
+        }
+        self.flight = Flight::since(Timestamp::default());
+        self.health = Health::Broken(self.panics);
     }
 
     fn accept(
@@ -174,15 +178,15 @@ impl<A: Routed> AggregateActor<A> {
         let mut state = self.state.clone();
         let part = contained(|| {
             decision.events.iter().for_each(|event| state.evolve(event, now));
-            self.shared.decided::<A>(&mut execution, self.stream, &state, self.version, &decision, now)
+            execution.decided(&*self.shared.ids, self.stream, &state, self.head, &decision, now)
         });
         let Some(part) = part else { return self.give_up(execution, ctx) };
-        let version = self.version.plus(decision.events.len());
+        let head = part.head();
         execution.parts.push(part);
         execution.requests.extend(decision.requests);
         match execution.requests.pop_front() {
-            Some(request) => self.ask(request, execution, state, version, ctx),
-            None => self.submit(execution, state, version, ctx),
+            Some(request) => self.ask(request, execution, state, head, ctx),
+            None => self.submit(execution, state, head, ctx),
         }
     }
 
@@ -192,112 +196,86 @@ impl<A: Routed> AggregateActor<A> {
         request: crate::command::Command,
         mut execution: Box<Execution>,
         state: A,
-        version: Version,
+        head: Head,
         ctx: &mut Context<Self>,
     ) {
         let (reply, outcome) = oneshot::channel();
         let caller = std::mem::replace(&mut execution.reply, reply);
+        let patience = execution.deadline + ASK_GRACE;
         self.shared.dispatch(request, execution);
-        ctx.wait(wrap_future(outcome).map(move |outcome: Result<Outcome, _>, actor: &mut Self, ctx| {
-            let outcome = outcome
-                .unwrap_or_else(|_| Err(Failure::Error(ExecutionError::Unknown("an actor was dropped".to_owned()))));
+        let asking = async move {
+            let unknown = |reason: &str| Err(Failure::Error(ExecutionError::Unknown(reason.to_owned())));
+            match tokio::time::timeout_at(patience.into(), outcome).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => unknown("an actor was dropped"),
+                Err(_) => unknown("an aggregate that was asked does not answer"),
+            }
+        };
+        ctx.wait(wrap_future(asking).map(move |outcome: Outcome, actor: &mut Self, ctx| {
             match &outcome {
-                Ok(executed) => actor.committed_elsewhere(state, version, executed.committed),
-                Err(Failure::Refused(_)) => {}
-                Err(Failure::Error(_)) => actor.restart(ctx),
+                Ok(executed) => actor.committed_elsewhere(state, head, executed.committed),
+                Err(Failure::Error(error)) if error.outdates() => actor.restart(ctx),
+                Err(Failure::Refused(_) | Failure::Error(_)) => {}
             }
             let _ = caller.send(outcome);
         }));
     }
 
-    fn committed_elsewhere(&mut self, state: A, version: Version, committed: Option<crate::ports::Committed>) {
+    fn committed_elsewhere(&mut self, state: A, head: Head, committed: Option<crate::ports::Committed>) {
+        self.panics = Backoff::default();
         self.state = state;
-        self.version = version;
+        self.head = head;
         if let Some(committed) = committed {
-            self.flight.landed(version, committed.recorded_at);
+            self.flight.landed(committed.recorded_at);
         }
         self.snapshot_when_due();
     }
 
     /// The last aggregate to decide: what it and those before it decided goes into one append.
-    fn submit(&mut self, mut execution: Box<Execution>, state: A, version: Version, ctx: &mut Context<Self>) {
-        let due = version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every;
-        let snapshot = due.then(|| snapshot(self.stream, &state, version, Timestamp::default()));
-        let append = execution.append();
-        let answer = execution.answer();
-        let Execution { reply, .. } = *execution;
-        if self.send(append, answer, reply, false, version, snapshot, ctx) {
+    fn submit(&mut self, execution: Box<Execution>, state: A, head: Head, ctx: &mut Context<Self>) {
+        let due = head.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every;
+        let mut departure = Departure::accepted(*execution);
+        departure.snapshot = due.then(|| snapshot(self.stream, &state, head.version, Timestamp::default()));
+        if self.send(departure, ctx) {
             self.state = state;
-            self.version = version;
+            self.head = head;
             if due {
-                self.snapshot_version = version;
+                self.snapshot_version = head.version;
             }
         }
     }
 
     fn refuse(&mut self, refusal: &Refusal, mut execution: Box<Execution>, ctx: &mut Context<Self>) {
-        execution.parts.push(StreamAppend { stream: self.stream, expected: self.version, events: Vec::new() });
-        let Some(append) = contained(|| execution.refuse(refusal)) else { return self.give_up(execution, ctx) };
-        let answer = execution.answer();
-        let Execution { reply, .. } = *execution;
-        if append.idempotency.is_none() && self.flight.is_empty() {
-            // Nothing to store, and the state that it was decided on is durable already.
-            let _ = reply.send(Err(Failure::Refused(super::Executed { answer, committed: None })));
-            return;
+        execution.parts.push(StreamAppend { stream: self.stream, expected: self.head, events: Vec::new() });
+        if contained(|| execution.refuse(refusal)).is_none() {
+            return self.give_up(execution, ctx);
         }
-        self.send(append, answer, reply, true, self.version, None, ctx);
+        // Also where there is nothing to store: another node may have moved the stream, and then it is decided again.
+        self.send(Departure::refused(*execution), ctx);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call for both kinds of append")]
-    fn send(
-        &mut self,
-        append: crate::ports::Append,
-        answer: crate::answer::Answer,
-        reply: super::execution::Reply,
-        refused: bool,
-        version: Version,
-        snapshot: Option<Snapshot>,
-        ctx: &mut Context<Self>,
-    ) -> bool {
-        let address = ctx.address();
-        let flight = Arc::clone(&self.flight);
-        let shared = Arc::clone(&self.shared);
-        flight.appends.fetch_add(1, Ordering::AcqRel);
-        self.shared.journal.submit(
-            append,
-            Box::new(move |result| {
-                match &result {
-                    Ok(committed) => {
-                        flight.landed(version, committed.recorded_at);
-                        if let Some(snapshot) = snapshot {
-                            shared.snapshots.save(Snapshot { recorded_at: committed.recorded_at, ..snapshot });
-                        }
-                    }
-                    // Was never on its way, so the state isn't ahead.
-                    Err(AppendError::QueueFull) => {}
-                    // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes
-                    // the mailbox's bound, which is right here: there are never more of these than appends in flight.
-                    Err(_) => address.do_send(AppendFailed(Arc::clone(&flight))),
-                }
-                flight.appends.fetch_sub(1, Ordering::AcqRel);
-                settle(reply, answer, refused, result);
-            }),
-        )
+    fn send(&mut self, departure: Departure, ctx: &mut Context<Self>) -> bool {
+        self.panics = Backoff::default();
+        let (address, flight) = (ctx.address(), Arc::clone(&self.flight));
+        // The actor hears of it before the caller does, so that a retry finds it reloading. `do_send` passes the mailbox's
+        // bound, which is right here: there are never more of these than appends in flight.
+        let failed = move || address.do_send(AppendFailed(flight));
+        self.flight.submit(&self.shared, departure, failed)
     }
 
     fn snapshot_when_due(&mut self) {
-        if self.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every {
+        if self.head.version.0 - self.snapshot_version.0 >= self.shared.settings.snapshot_every {
             self.snapshot_durable();
         }
     }
 
     /// The state of an aggregate that could not be reloaded may be ahead of the store for good.
     fn snapshot_durable(&mut self) {
-        let is_durable = matches!(self.health, Health::Ready) && self.flight.is_empty();
-        if is_durable && self.version > self.snapshot_version {
-            self.snapshot_version = self.version;
-            let recorded_at = Timestamp::from_millis(self.flight.recorded_at.load(Ordering::Acquire));
-            self.shared.snapshots.save(snapshot(self.stream, &self.state, self.version, recorded_at));
+        let is_durable = matches!(self.health, Health::Ready) && self.flight.is_durable();
+        if is_durable && self.head.version > self.snapshot_version {
+            self.snapshot_version = self.head.version;
+            let recorded_at = self.flight.recorded_at();
+            self.shared.snapshots.save(snapshot(self.stream, &self.state, self.head.version, recorded_at));
         }
     }
 }
@@ -341,7 +319,7 @@ impl<A: Routed> Handler<ForeignEvent> for AggregateActor<A> {
     fn handle(&mut self, foreign: ForeignEvent, ctx: &mut Self::Context) {
         match self.health {
             // What is in flight at this version or above fails by itself, and reloads then.
-            Health::Ready if foreign.0 > self.version => self.reload(ctx),
+            Health::Ready if foreign.0 > self.head.version => self.reload(ctx),
             // The first command after the pause loads it, with everything that has come in till then.
             Health::Ready | Health::Broken(_) => {}
         }
@@ -356,68 +334,7 @@ impl<A: Routed> Handler<Passivate> for AggregateActor<A> {
     }
 }
 
-impl Flight {
-    fn at(version: Version, recorded_at: Timestamp) -> Arc<Flight> {
-        Arc::new(Flight {
-            appends: AtomicU32::new(0),
-            durable_version: AtomicU32::new(version.0),
-            recorded_at: AtomicI64::new(recorded_at.as_millis()),
-        })
-    }
-
-    fn landed(&self, version: Version, recorded_at: Timestamp) {
-        self.durable_version.fetch_max(version.0, Ordering::AcqRel);
-        self.recorded_at.fetch_max(recorded_at.as_millis(), Ordering::AcqRel);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.appends.load(Ordering::Acquire) == 0
-    }
-}
-
 fn snapshot<A: Aggregate>(stream: StreamId, state: &A, version: Version, recorded_at: Timestamp) -> Snapshot {
     let state = rmp_serde::to_vec(state).expect("states hold nothing that MessagePack can't");
     Snapshot { stream, version, recorded_at, format: A::STATE_FORMAT, state: state.into() }
-}
-
-impl Shared {
-    /// Writes what an aggregate decided into the execution: its response and its saga row; returns its part of the append.
-    pub(super) fn decided<A: Routed>(
-        &self,
-        execution: &mut Execution,
-        stream: StreamId,
-        state: &A,
-        before: Version,
-        decision: &Decision<A::Event>,
-        now: Timestamp,
-    ) -> StreamAppend {
-        let events: Vec<NewEvent> = decision
-            .events
-            .iter()
-            .map(|event| NewEvent {
-                event_id: EventId(self.ids.uuid()),
-                event_type: event.event_type(),
-                schema_version: event.schema_version(),
-                payload: event.payload(),
-                occurred_at: now,
-            })
-            .collect();
-        let version = before.plus(events.len());
-        if execution.response.is_none() {
-            let decided: Vec<_> = decision.events.iter().cloned().map(EventBody::into_event).collect();
-            let event_id = events.first().map_or_else(|| EventId(self.ids.uuid()), |event| event.event_id);
-            let verdict = Verdict::Accepted { state: state.view(), version, event_id, events: &decided };
-            execution.response = Some((execution.respond)(&verdict));
-        }
-        if let (Some(saga), false) = (state.saga_state(), events.is_empty()) {
-            execution.sagas.push(crate::ports::SagaRow {
-                saga_type: A::TYPE.as_str(),
-                saga_id: stream.aggregate_id,
-                version,
-                status: saga.status,
-                state: saga.state,
-            });
-        }
-        StreamAppend { stream, expected: before, events }
-    }
 }

@@ -7,14 +7,19 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::aggregate::Context;
+use crate::aggregate::{Context, Decision};
 use crate::answer::{Answer, Respond, Response, Verdict};
 use crate::command::Command;
-use crate::ids::{CommandId, StreamId, TenantId, Version};
-use crate::ports::{Append, AppendError, Committed, SagaRow, SealedRow, StoredAnswer, StreamAppend};
+use crate::event::EventBody;
+use crate::ids::{CommandId, EventId, StreamId, TenantId, Version};
+use crate::ports::{
+    Append, AppendError, Committed, Head, Ids, NewEvent, SagaRow, SealedRow, StoredAnswer, StreamAppend,
+};
 use crate::refusal::Refusal;
+use crate::time::Timestamp;
 
 use super::mailboxes::Waiting;
+use super::routes::Routed;
 
 /// A command as the runtime is given it. Cloned for each attempt.
 #[derive(Clone)]
@@ -25,8 +30,8 @@ pub struct Submission {
     pub precondition: Option<Version>,
     pub context: Context,
     pub command_id: CommandId,
-    /// Under this key the command's answer is found again; every command has one.
-    pub key: String,
+    /// Under this key the command's answer is found again. Without one, a commit whose outcome is unknown stays so.
+    pub key: Option<String>,
     /// The events' metadata, as JSON.
     pub metadata: Bytes,
     pub sealed: Vec<SealedRow>,
@@ -46,6 +51,9 @@ pub enum ExecutionError {
     /// Nothing was written; decide again on the new state.
     #[error("another writer was first")]
     Conflict,
+    /// Nothing was written; seal the customer again.
+    #[error("another writer has changed the customer")]
+    CustomerMoved,
     /// It may have been written: look it up before deciding again.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
@@ -62,6 +70,18 @@ pub enum ExecutionError {
 }
 
 impl ExecutionError {
+    /// Whether the aggregates that had a part in the command may have another state than the store: not when nothing was
+    /// written, since an aggregate that asks another one takes its new state over with the commit only.
+    pub(super) fn outdates(&self) -> bool {
+        match self {
+            ExecutionError::Conflict | ExecutionError::Unknown(_) | ExecutionError::Duplicate(_) => true,
+            ExecutionError::CustomerMoved
+            | ExecutionError::Unavailable { .. }
+            | ExecutionError::Timeout
+            | ExecutionError::Internal(_) => false,
+        }
+    }
+
     pub fn unavailable(reason: impl Into<String>) -> ExecutionError {
         ExecutionError::Unavailable { reason: reason.into(), retry_after: Duration::from_secs(1) }
     }
@@ -71,6 +91,7 @@ impl From<AppendError> for ExecutionError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Conflict => ExecutionError::Conflict,
+            AppendError::CustomerMoved => ExecutionError::CustomerMoved,
             AppendError::Duplicate(stored) => ExecutionError::Duplicate(stored),
             AppendError::Rejected(reason) => ExecutionError::Internal(reason),
             AppendError::QueueFull => ExecutionError::unavailable(error.to_string()),
@@ -163,29 +184,53 @@ impl Execution {
 
     /// Turns the execution into a refusal: the answer, and an append that writes it down if every state that was looked at
     /// is durable and still the newest.
-    pub fn refuse(&mut self, refusal: &Refusal) -> Append {
+    pub fn refuse(&mut self, refusal: &Refusal) {
         self.response = Some((self.respond)(&Verdict::Refused(refusal)));
         self.sagas.clear();
         self.sealed.clear();
         for part in &mut self.parts {
             part.events.clear();
         }
-        self.append()
     }
 
-    pub fn answer(&self) -> Answer {
-        self.response.as_ref().expect("whoever decides sets the response").answer.clone()
-    }
-}
-
-/// Answers the caller with what became of the append.
-pub(super) fn settle(reply: Reply, answer: Answer, refused: bool, result: Result<Committed, AppendError>) {
-    let outcome = match result {
-        Ok(committed) => {
-            let executed = Executed { answer, committed: Some(committed) };
-            if refused { Err(Failure::Refused(executed)) } else { Ok(executed) }
+    /// Takes in what an aggregate decided: its response and its saga row; returns its part of the append.
+    pub fn decided<A: Routed>(
+        &mut self,
+        ids: &dyn Ids,
+        stream: StreamId,
+        state: &A,
+        before: Head,
+        decision: &Decision<A::Event>,
+        now: Timestamp,
+    ) -> StreamAppend {
+        let events: Vec<NewEvent> = decision
+            .events
+            .iter()
+            .map(|event| NewEvent {
+                event_id: EventId(ids.uuid()),
+                event_type: event.event_type(),
+                schema_version: event.schema_version(),
+                payload: event.payload(),
+                occurred_at: now,
+            })
+            .collect();
+        let part = StreamAppend { stream, expected: before, events };
+        let version = part.head().version;
+        if self.response.is_none() {
+            let decided: Vec<_> = decision.events.iter().cloned().map(EventBody::into_event).collect();
+            let event_id = part.events.first().map_or_else(|| EventId(ids.uuid()), |event| event.event_id);
+            let verdict = Verdict::Accepted { state: state.view(), version, event_id, events: &decided };
+            self.response = Some((self.respond)(&verdict));
         }
-        Err(error) => Err(Failure::Error(error.into())),
-    };
-    let _ = reply.send(outcome);
+        if let (Some(saga), false) = (state.saga_state(), part.events.is_empty()) {
+            self.sagas.push(SagaRow {
+                saga_type: A::TYPE.as_str(),
+                saga_id: stream.aggregate_id,
+                version,
+                status: saga.status,
+                state: saga.state,
+            });
+        }
+        part
+    }
 }

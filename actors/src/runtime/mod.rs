@@ -5,6 +5,7 @@
 
 mod aggregate_actor;
 mod execution;
+mod flight;
 mod mailboxes;
 mod orders;
 mod projection_actor;
@@ -30,13 +31,14 @@ use tracing::Instrument;
 use crate::aggregate::Aggregate;
 use crate::command::Command;
 use crate::envelope::RecordedEvent;
-use crate::ids::{NodeId, StreamId, Version};
-use crate::ports::{Append, Clock, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
+use crate::ids::{NodeId, StreamId};
+use crate::ports::{Clock, Head, IdempotencyStore, Ids, Journal, SnapshotStore, StreamStore};
 use crate::sagas::booking::{BookingCommand, BookingSaga};
 use crate::trace;
 
 pub use execution::{Executed, ExecutionError, Submission};
 use execution::{Execution, Failure, Outcome};
+use flight::Departure;
 pub use projection_actor::ProjectionSettings;
 pub use projections::{AnyProjection, ProjectionHandle, ProjectionPorts, Projections};
 pub use published::{Published, View};
@@ -130,14 +132,17 @@ impl Runtime {
             match &error {
                 ExecutionError::Conflict => {}
                 ExecutionError::Unknown(_) => {
-                    let found = self.shared.idempotency.find(submission.tenant_id, &submission.key).await;
+                    // It may have been written, so it is not decided a second time.
+                    let Some(key) = &submission.key else { return Err(error) };
+                    let found = self.shared.idempotency.find(submission.tenant_id, key).await;
                     match found {
                         Ok(Some(stored)) => return Err(ExecutionError::Duplicate(stored)),
                         Ok(None) => {}
                         Err(away) => return Err(ExecutionError::unavailable(away.to_string())),
                     }
                 }
-                ExecutionError::Duplicate(_)
+                ExecutionError::CustomerMoved
+                | ExecutionError::Duplicate(_)
                 | ExecutionError::Unavailable { .. }
                 | ExecutionError::Timeout
                 | ExecutionError::Internal(_) => return Err(error),
@@ -169,8 +174,8 @@ impl Runtime {
         };
         let stream = StreamId { tenant_id: execution.tenant_id, aggregate_type: BookingSaga::TYPE, aggregate_id: id.0 };
         match contained(|| self.shared.create(stream, create, &mut execution)) {
-            Some(Ok(request)) => self.shared.dispatch(request, execution),
-            Some(Err(refused)) => self.shared.answer_refused(*refused, execution),
+            Some(Some(request)) => self.shared.dispatch(request, execution),
+            Some(None) => Departure::refused(*execution).submit(&self.shared),
             None => execution.fail_after_panic(stream),
         }
     }
@@ -210,33 +215,22 @@ impl Runtime {
 }
 
 impl Shared {
-    /// Decides a booking's first command and returns what it asks of a calendar, or the append of its refusal.
-    fn create(
-        &self,
-        stream: StreamId,
-        create: &BookingCommand,
-        execution: &mut Execution,
-    ) -> Result<Command, Box<Append>> {
+    /// Decides a booking's first command and returns what it asks of a calendar; `None` when it is refused.
+    fn create(&self, stream: StreamId, create: &BookingCommand, execution: &mut Execution) -> Option<Command> {
         let now = self.clock.now();
         let mut state = BookingSaga::default();
-        let decision =
-            state.decide(create, &execution.context, now).map_err(|refusal| Box::new(execution.refuse(&refusal)))?;
+        let decision = match state.decide(create, &execution.context, now) {
+            Ok(decision) => decision,
+            Err(refusal) => {
+                execution.refuse(&refusal);
+                return None;
+            }
+        };
         decision.events.iter().for_each(|event| state.evolve(event, now));
-        let part = self.decided::<BookingSaga>(execution, stream, &state, Version::NONE, &decision, now);
+        let part = execution.decided(&*self.ids, stream, &state, Head::NONE, &decision, now);
         execution.parts.push(part);
         execution.requests = VecDeque::from(decision.requests);
-        Ok(execution.requests.pop_front().expect("a new booking reserves a slot"))
-    }
-
-    /// Answers a refusal that no actor had to decide.
-    fn answer_refused(&self, append: Append, execution: Box<Execution>) {
-        let answer = execution.answer();
-        let Execution { reply, .. } = *execution;
-        if append.idempotency.is_none() {
-            let _ = reply.send(Err(Failure::Refused(Executed { answer, committed: None })));
-            return;
-        }
-        self.journal.submit(append, Box::new(move |result| execution::settle(reply, answer, true, result)));
+        Some(execution.requests.pop_front().expect("a new booking reserves a slot"))
     }
 
     /// Since the runtime started; monotonic, for idle times only.

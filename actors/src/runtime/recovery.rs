@@ -4,7 +4,7 @@ use crate::aggregate::Aggregate;
 use crate::event::EventBody;
 use crate::ids::{StreamId, Version};
 use crate::metrics_catalogue as names;
-use crate::ports::{LoadedStream, StoreError};
+use crate::ports::{Head, LoadedStream, StoreError};
 use crate::time::Timestamp;
 
 use super::Shared;
@@ -12,7 +12,7 @@ use super::supervision::contained;
 
 pub(super) struct Recovered<A> {
     pub state: A,
-    pub version: Version,
+    pub head: Head,
     pub snapshot_version: Version,
     pub recorded_at: Timestamp,
 }
@@ -33,10 +33,10 @@ pub(super) async fn recover<A: Aggregate>(stream: StreamId, shared: &Shared) -> 
     let loaded = shared.streams.load(stream).await?;
     let (mut state, mut version) = from_snapshot::<A>(&loaded).unwrap_or_default();
     let snapshot_version = version;
-    while version < loaded.head {
+    while version < loaded.head.version {
         let events = shared.streams.read(&loaded, version).await?;
         if events.is_empty() {
-            return Err(RecoveryError::Gap { expected: version.next(), found: loaded.head });
+            return Err(RecoveryError::Gap { expected: version.next(), found: loaded.head.version });
         }
         let folded = contained(|| {
             for recorded in &events {
@@ -58,7 +58,7 @@ pub(super) async fn recover<A: Aggregate>(stream: StreamId, shared: &Shared) -> 
         });
         folded.ok_or(RecoveryError::Panic)??;
     }
-    Ok(Recovered { state, version, snapshot_version, recorded_at: loaded.last_recorded_at })
+    Ok(Recovered { state, head: loaded.head, snapshot_version, recorded_at: loaded.last_recorded_at })
 }
 
 /// A snapshot of another format, or one that can't be read, is dropped: events have it all.

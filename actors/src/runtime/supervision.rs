@@ -12,7 +12,7 @@ pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Doubles with each failure, between the configured bounds.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Backoff {
     failures: u32,
     until: Option<Instant>,

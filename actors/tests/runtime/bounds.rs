@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use codeccloud_actors::runtime::{Executed, ExecutionError, RuntimeSettings};
+use codeccloud_actors::sagas::booking::BookingCommand;
 use codeccloud_actors::testing::Fault;
 use futures_util::future::join_all;
 
@@ -63,6 +64,27 @@ async fn a_full_journal_turns_away_what_is_beyond_it_and_leaves_no_gap() {
     let decisions = count_decisions(&mut again);
     assert_eq!(status(&house.runtime.execute(again).await), 200);
     assert_eq!(decisions.load(Ordering::SeqCst), 1, "what was turned away was not kept either");
+}
+
+/// What is overloaded is not asked for the aggregates' states on top.
+#[actix::test]
+async fn what_was_turned_away_costs_no_aggregate_its_state() {
+    let house = House::new(settings());
+    let (booking_id, create) = house.create(hour(1));
+    house.runtime.execute(create).await.unwrap();
+    house.change(booking_id, BookingCommand::CheckIn).await.unwrap();
+    house.reward(customer(0xC)).await.unwrap();
+    let loads = house.store.loads();
+    let completing = || house.change(booking_id, BookingCommand::Complete { booking_id });
+    // Asks the customer's points and Anna's calendar, whose actor finds the journal full.
+    house.store.inject(Fault::QueueFull);
+    assert_unavailable(&completing().await);
+    assert_eq!(house.store.loads(), loads);
+    // The refusal of a slot that is taken leaves the calendar as it was.
+    house.store.inject(Fault::Unavailable);
+    assert_unavailable(&house.book(hour(1)).await);
+    assert_eq!(status(&completing().await), 200);
+    assert_eq!(house.store.loads(), loads);
 }
 
 #[actix::test]

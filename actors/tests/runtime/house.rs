@@ -89,7 +89,7 @@ impl House {
             precondition: None,
             context: context(reference),
             command_id,
-            key: key.clone(),
+            key: Some(key.clone()),
             metadata: format!(r#"{{"node_id":"{NODE}"}}"#).into(),
             sealed: Vec::new(),
             respond: Arc::new(move |verdict| respond(&key, verdict)),

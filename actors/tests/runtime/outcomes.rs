@@ -1,13 +1,18 @@
 //! What a caller is told when the answer of a commit is lost, late, or never comes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use codeccloud_actors::answer::Response;
+use codeccloud_actors::command::Command;
+use codeccloud_actors::ids::AggregateType;
 use codeccloud_actors::runtime::{ExecutionError, Submission};
+use codeccloud_actors::sagas::booking::BookingCommand;
 use codeccloud_actors::testing::Fault;
 
 use crate::bounds::assert_unavailable;
-use crate::house::{House, anna, count_decisions, customer, hour, settings, status, until};
+use crate::house::{House, anna, count_decisions, customer, hour, settings, status, stream, until};
 
 #[actix::test]
 async fn a_lost_answer_is_found_by_its_key_and_not_decided_twice() {
@@ -23,6 +28,22 @@ async fn a_lost_answer_is_found_by_its_key_and_not_decided_twice() {
     }
     assert_eq!(decisions.load(Ordering::SeqCst), 1);
     assert_eq!(house.versions(anna()), [1, 2]);
+}
+
+/// Nothing is stored by which it could be found.
+#[actix::test]
+async fn a_lost_answer_of_a_command_without_a_key_stays_unknown() {
+    let house = House::new(settings());
+    house.store.inject(Fault::AnswerLost);
+    let (_, create) = house.create(hour(1));
+    let mut keyless = Submission { key: None, ..create };
+    let respond = keyless.respond.clone();
+    keyless.respond = Arc::new(move |verdict| Response { record: None, ..respond(verdict) });
+    let decisions = count_decisions(&mut keyless);
+    let executed = house.runtime.execute(keyless).await;
+    assert!(matches!(executed, Err(ExecutionError::Unknown(_))), "{executed:?}");
+    assert_eq!(decisions.load(Ordering::SeqCst), 1);
+    assert_eq!(house.versions(anna()), [1]);
 }
 
 #[actix::test]
@@ -92,6 +113,25 @@ async fn a_command_whose_deadline_passes_in_the_mailbox_is_not_decided() {
     house.store.release_loads();
     assert_eq!(status(&house.reward(customer(1)).await), 200, "it comes behind the late one");
     assert_eq!(decisions.load(Ordering::SeqCst), 0);
+}
+
+#[actix::test]
+async fn an_aggregate_whose_question_is_never_answered_goes_on() {
+    let house = House::new(settings());
+    let (booking_id, create) = house.create(hour(1));
+    house.runtime.execute(create).await.unwrap();
+    house.store.hold();
+    let moving = Command::Booking(booking_id, BookingCommand::Reschedule { booking_id, slot: hour(2) });
+    let mut hasty = house.submission(moving);
+    hasty.deadline = Instant::now() + Duration::from_millis(30);
+    assert_eq!(house.runtime.execute(hasty).await, Err(ExecutionError::Timeout));
+    let releasing = async {
+        until("the next command is decided", || house.store.waiting() == 2).await;
+        house.store.release();
+    };
+    let (confirmed, ()) = tokio::join!(house.change(booking_id, BookingCommand::Confirm), releasing);
+    assert_eq!(status(&confirmed), 200);
+    assert_eq!(house.versions(stream(AggregateType::Booking, booking_id.0)), [1, 2, 3]);
 }
 
 /// The pause before a command's next attempt must not wait out what is left of its time.

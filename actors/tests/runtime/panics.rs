@@ -13,6 +13,7 @@ use codeccloud_actors::testing::ManualClock;
 use codeccloud_actors::time::{Slot, Timestamp};
 
 use crate::house::{House, anna, customer, hour, points_of, settings, status, until};
+use crate::supervision::{patient, pause};
 
 /// No door lets one in: it lies beyond all calendars, and Anna's panics in a build with overflow checks, such as this.
 fn impossible() -> Slot {
@@ -42,6 +43,24 @@ async fn a_decide_that_panics_costs_its_command_only() {
     assert_eq!(house.versions(anna()), [1, 2]);
     assert_eq!(house.versions(points_of(customer(1))), [1, 2]);
     assert_eq!(status(&house.book(hour(2)).await), 409, "Anna's aggregate works, with the state that is durable");
+}
+
+/// As a client brings them about that tries again and again.
+#[actix::test]
+async fn panics_that_follow_each_other_do_not_load_the_aggregate_each_time() {
+    let house = House::new(patient());
+    house.book(hour(1)).await.unwrap();
+    let loads = house.store.loads() + 1;
+    assert_internal(&house.book(impossible()).await);
+    until("it is loaded after the first", || house.store.loads() == loads).await;
+    assert_internal(&house.book(impossible()).await);
+    let left = pause(&house.book(hour(2)).await);
+    assert_eq!(house.store.loads(), loads);
+    tokio::time::sleep(left).await;
+    assert_eq!(status(&house.book(hour(2)).await), 200);
+    assert_eq!(house.store.loads(), loads + 1);
+    assert_internal(&house.book(impossible()).await);
+    assert_eq!(status(&house.book(hour(3)).await), 200, "a command between them starts the count anew");
 }
 
 #[actix::test]

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use codeccloud_actors::ids::{CustomerId, Version};
+use codeccloud_actors::ids::{AggregateType, CustomerId, Version};
 use codeccloud_actors::runtime::RuntimeSettings;
+use codeccloud_actors::sagas::booking::BookingCommand;
 use codeccloud_actors::testing::Fault;
 use futures_util::future::join_all;
 
 use crate::bounds::assert_unavailable;
-use crate::house::{House, anna, customer, hour, points_of, settings, status, version};
+use crate::house::{House, anna, customer, hour, points_of, settings, status, stream, until, version};
 
 #[actix::test]
 async fn idle_actors_make_room_and_come_back_from_their_snapshots() {
@@ -98,6 +99,33 @@ async fn a_state_that_never_became_durable_is_not_snapshotted() {
     assert_eq!(status(&house.book(hour(2)).await), 200);
 }
 
+/// The booking's actor hears that it is let go before it hears that its append has failed.
+#[actix::test]
+async fn nor_is_one_whose_append_fails_while_its_actor_is_let_go() {
+    let house = House::new(settings());
+    let (booking_id, create) = house.create(hour(1));
+    house.runtime.execute(create).await.unwrap();
+    house.store.hold();
+    let failing = async {
+        until("both commands have left", || house.store.waiting() == 2).await;
+        house.runtime.passivate_all();
+        house.store.inject(Fault::Unavailable);
+        house.store.inject(Fault::Unavailable);
+        house.store.release();
+    };
+    // The second waits for Anna's calendar, and its actor with it.
+    let (confirmed, moved, ()) = tokio::join!(
+        house.change(booking_id, BookingCommand::Confirm),
+        house.change(booking_id, BookingCommand::Reschedule { booking_id, slot: hour(2) }),
+        failing
+    );
+    assert_unavailable(&confirmed);
+    assert_unavailable(&moved);
+    house.thinned_to(0).await;
+    let snapshot = house.store.snapshot(stream(AggregateType::Booking, booking_id.0));
+    assert!(snapshot.is_none(), "version {} is not in the store", snapshot.unwrap().version);
+}
+
 /// An actor that is let go with commits under way is followed by another, which must not get in their way.
 #[actix::test]
 async fn letting_go_of_an_actor_with_commits_under_way_loses_none() {
@@ -105,11 +133,11 @@ async fn letting_go_of_an_actor_with_commits_under_way_loses_none() {
     house.book(hour(0)).await.unwrap();
     house.store.hold();
     let passivating = async {
-        crate::house::until("four wait", || house.store.waiting() == 4).await;
+        until("four wait", || house.store.waiting() == 4).await;
         house.runtime.passivate_all();
         let following = house.book(hour(5));
         let releasing = async {
-            crate::house::until("the fifth waits", || house.store.waiting() == 5).await;
+            until("the fifth waits", || house.store.waiting() == 5).await;
             house.store.release();
         };
         tokio::join!(following, releasing).0

@@ -12,7 +12,7 @@ use crate::appends::{append, append_as_another_node};
 use crate::bounds::assert_unavailable;
 use crate::house::{House, anna, customer, hour, settings, status};
 
-fn patient() -> RuntimeSettings {
+pub fn patient() -> RuntimeSettings {
     RuntimeSettings {
         restart_backoff_min: Duration::from_millis(100),
         restart_backoff_max: Duration::from_millis(400),
@@ -21,7 +21,7 @@ fn patient() -> RuntimeSettings {
 }
 
 #[track_caller]
-fn pause(executed: &Result<Executed, ExecutionError>) -> Duration {
+pub fn pause(executed: &Result<Executed, ExecutionError>) -> Duration {
     let Err(ExecutionError::Unavailable { retry_after, .. }) = executed else { panic!("{executed:?}") };
     *retry_after
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use codeccloud_actors::ids::{CustomerId, StreamId, TenantId, Version};
-use codeccloud_actors::ports::{Append, SealedRow, StreamAppend};
+use codeccloud_actors::ids::{CustomerId, StreamId, TenantId};
+use codeccloud_actors::ports::{Append, Head, SealedRow, StreamAppend};
 
 /// Indexes of appends in the queue that the batch was made from.
 pub(super) struct Batch {
@@ -14,15 +14,15 @@ pub(super) struct Batch {
     /// Those that need the outcome of an earlier one: an idempotency key or a customer comes twice.
     pub deferred: Vec<usize>,
     pub streams: Vec<StreamMove>,
-    pub checks: Vec<(StreamId, Version)>,
+    pub checks: Vec<(StreamId, Head)>,
 }
 
 /// All of a batch's events of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StreamMove {
     pub stream: StreamId,
-    pub expected: Version,
-    pub version: Version,
+    pub expected: Head,
+    pub head: Head,
 }
 
 impl Batch {
@@ -47,10 +47,10 @@ impl Batch {
             }
         }
         for (stream, span) in seen.spans {
-            if span.expected == span.version {
+            if span.expected == span.head {
                 batch.checks.push((stream, span.expected));
             } else {
-                batch.streams.push(StreamMove { stream, expected: span.expected, version: span.version });
+                batch.streams.push(StreamMove { stream, expected: span.expected, head: span.head });
             }
         }
         // One order for all nodes. The function sorts too; here it is for the numbers in its complaints.
@@ -86,8 +86,8 @@ pub(super) fn blamed(appends: &[&Append], mut bad: HashSet<StreamId>, guilty: im
 
 #[derive(Clone, Copy)]
 struct Span {
-    expected: Version,
-    version: Version,
+    expected: Head,
+    head: Head,
 }
 
 #[derive(Default)]
@@ -107,15 +107,14 @@ impl<'a> Seen<'a> {
     }
 
     fn follows(&self, append: &Append) -> bool {
-        let at = |part: &StreamAppend| self.spans.get(&part.stream).map_or(part.expected, |span| span.version);
+        let at = |part: &StreamAppend| self.spans.get(&part.stream).map_or(part.expected, |span| span.head);
         append.streams.iter().all(|part| at(part) == part.expected)
     }
 
     fn take(&mut self, append: &'a Append) {
         for part in &append.streams {
-            let at = Span { expected: part.expected, version: part.expected };
-            let span = self.spans.entry(part.stream).or_insert(at);
-            span.version = span.version.plus(part.events.len());
+            let at = Span { expected: part.expected, head: part.expected };
+            self.spans.entry(part.stream).or_insert(at).head = part.head();
         }
         self.keys.extend(append.idempotency.as_ref().map(|record| (append.tenant_id, record.key.as_str())));
         self.customers.extend(customers(append));

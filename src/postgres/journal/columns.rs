@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use codeccloud_actors::ids::StreamId;
-use codeccloud_actors::ports::{Append, SealedRow};
+use codeccloud_actors::ports::{Append, Head, SealedRow};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::postgres::types::{JsonText, PgTime};
 
 pub(super) const STATEMENT: &str = "SELECT transaction_id::text, recorded_at FROM app_private.append(\
     $1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,\
-    $31,$32,$33,$34,$35,$36,$37,$38,$39,$40,$41,$42,$43,$44)";
+    $31,$32,$33,$34,$35,$36,$37,$38,$39,$40,$41,$42,$43,$44,$45,$46,$47)";
 
 #[derive(Default)]
 pub(super) struct Columns<'a> {
@@ -21,11 +21,14 @@ pub(super) struct Columns<'a> {
     stream_type: Vec<&'static str>,
     stream_id: Vec<Uuid>,
     stream_expected: Vec<i32>,
+    stream_expected_event: Vec<Option<Uuid>>,
     stream_version: Vec<i32>,
+    stream_event: Vec<Option<Uuid>>,
     check_tenant: Vec<Uuid>,
     check_type: Vec<&'static str>,
     check_id: Vec<Uuid>,
     check_expected: Vec<i32>,
+    check_expected_event: Vec<Option<Uuid>>,
     event_stream: Vec<i32>,
     event_id: Vec<Uuid>,
     event_type: Vec<&'static str>,
@@ -74,14 +77,17 @@ impl<'a> Columns<'a> {
             columns.stream_tenant.push(moved.stream.tenant_id.0);
             columns.stream_type.push(moved.stream.aggregate_type.as_str());
             columns.stream_id.push(moved.stream.aggregate_id);
-            columns.stream_expected.push(int(moved.expected.0));
-            columns.stream_version.push(int(moved.version.0));
+            columns.stream_expected.push(int(moved.expected.version.0));
+            columns.stream_expected_event.push(event(moved.expected));
+            columns.stream_version.push(int(moved.head.version.0));
+            columns.stream_event.push(event(moved.head));
         }
         for (stream, expected) in &batch.checks {
             columns.check_tenant.push(stream.tenant_id.0);
             columns.check_type.push(stream.aggregate_type.as_str());
             columns.check_id.push(stream.aggregate_id);
-            columns.check_expected.push(int(expected.0));
+            columns.check_expected.push(int(expected.version.0));
+            columns.check_expected_event.push(event(*expected));
         }
         for &index in &batch.taken {
             columns.add(index, appends[index], &numbers);
@@ -101,7 +107,7 @@ impl<'a> Columns<'a> {
                 self.event_stream.push(numbers[&part.stream]);
                 self.event_id.push(event.event_id.0);
                 self.event_type.push(event.event_type);
-                self.event_version.push(int(part.expected.plus(offset + 1).0));
+                self.event_version.push(int(part.expected.version.plus(offset + 1).0));
                 self.event_schema.push(small(event.schema_version));
                 self.event_payload.push(JsonText(&event.payload));
                 self.event_occurred.push(PgTime(event.occurred_at));
@@ -170,11 +176,12 @@ impl<'a> Columns<'a> {
     }
 
     #[rustfmt::skip]
-    pub fn params(&self) -> [&(dyn ToSql + Sync); 44] {
+    pub fn params(&self) -> [&(dyn ToSql + Sync); 47] {
         [
             &self.tenants,
-            &self.stream_tenant, &self.stream_type, &self.stream_id, &self.stream_expected, &self.stream_version,
-            &self.check_tenant, &self.check_type, &self.check_id, &self.check_expected,
+            &self.stream_tenant, &self.stream_type, &self.stream_id, &self.stream_expected,
+            &self.stream_expected_event, &self.stream_version, &self.stream_event,
+            &self.check_tenant, &self.check_type, &self.check_id, &self.check_expected, &self.check_expected_event,
             &self.event_stream, &self.event_id, &self.event_type, &self.event_version, &self.event_schema,
             &self.event_payload, &self.event_occurred, &self.event_metadata, &self.metadata,
             &self.key_tenant, &self.key, &self.key_command, &self.key_hash, &self.key_status, &self.key_answer,
@@ -189,10 +196,11 @@ impl<'a> Columns<'a> {
 
 /// The types of [`Columns::params`], so that preparing needs no round trip to look them up.
 #[rustfmt::skip]
-pub(super) const TYPES: [Type; 44] = [
+pub(super) const TYPES: [Type; 47] = [
     Type::UUID_ARRAY,
-    Type::UUID_ARRAY, Type::TEXT_ARRAY, Type::UUID_ARRAY, Type::INT4_ARRAY, Type::INT4_ARRAY,
     Type::UUID_ARRAY, Type::TEXT_ARRAY, Type::UUID_ARRAY, Type::INT4_ARRAY,
+    Type::UUID_ARRAY, Type::INT4_ARRAY, Type::UUID_ARRAY,
+    Type::UUID_ARRAY, Type::TEXT_ARRAY, Type::UUID_ARRAY, Type::INT4_ARRAY, Type::UUID_ARRAY,
     Type::INT4_ARRAY, Type::UUID_ARRAY, Type::TEXT_ARRAY, Type::INT4_ARRAY, Type::INT2_ARRAY,
     Type::JSONB_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::INT4_ARRAY, Type::JSONB_ARRAY,
     Type::UUID_ARRAY, Type::TEXT_ARRAY, Type::UUID_ARRAY, Type::BYTEA_ARRAY, Type::INT2_ARRAY, Type::BYTEA_ARRAY,
@@ -210,6 +218,10 @@ fn number(index: usize) -> i32 {
 
 fn int(version: u32) -> i32 {
     i32::try_from(version).expect("a stream ends at 2^31 events")
+}
+
+fn event(head: Head) -> Option<Uuid> {
+    head.last_event_id.map(|id| id.0)
 }
 
 fn small(value: u16) -> i16 {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Append, AppendError, Committed, IdempotencyStore};
-use tokio::sync::mpsc;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
 
 use super::batch::{Batch, blamed, parse_numbers};
 use super::columns::{Columns, STATEMENT, TYPES};
+use super::queue::Queue;
+use super::refused::Refused;
 use super::{JournalSettings, Queued};
 use crate::postgres::feed::FeedWaker;
 use crate::postgres::types::PgTime;
@@ -21,67 +22,74 @@ const TRANSIENT_RETRIES: u32 = 5;
 
 pub(super) struct Lane {
     name: String,
+    queue: Arc<Queue<Queued>>,
     database: Database,
     settings: JournalSettings,
     idempotency: Arc<dyn IdempotencyStore>,
     waker: FeedWaker,
     connection: Option<(Client, Statement)>,
     unreachable_since: Option<Instant>,
+    patience: Patience,
 }
 
-/// Why a transaction did not commit.
-enum Refused {
-    /// Streams or customers that are elsewhere.
-    Elsewhere {
-        streams: String,
-        customers: String,
-    },
-    KeysTaken(String),
-    /// Worth another try as it is.
-    Transient(String),
-    /// The database is stopping or out of something: nothing was written.
-    Unavailable(String),
-    /// Something in the batch is at fault.
-    Faulty(String),
-    /// The connection is gone, and with it the answer.
-    Lost(String),
+/// With locks that others hold: all of the lane waits for what one append waits for.
+#[derive(Clone, Copy, PartialEq)]
+enum Patience {
+    /// Longer than any transaction of a server takes.
+    Usual,
+    /// While a tenant's appends have been in vain of late.
+    Short,
+}
+
+impl Patience {
+    fn statement(self) -> &'static str {
+        match self {
+            Patience::Usual => "SET lock_timeout = '2s'",
+            Patience::Short => "SET lock_timeout = '100ms'",
+        }
+    }
+}
+
+/// A batch on its way, in parts.
+struct Work {
+    /// Still to be tried, the first one last.
+    parts: Vec<Vec<Queued>>,
+    /// What has to wait for the outcome of the others.
+    deferred: Vec<Queued>,
+    transient_left: u32,
+    locked: bool,
 }
 
 impl Lane {
     pub fn new(
         number: usize,
-        database: Database,
-        settings: JournalSettings,
-        idempotency: Arc<dyn IdempotencyStore>,
-        waker: FeedWaker,
+        queue: &Arc<Queue<Queued>>,
+        database: &Database,
+        settings: &JournalSettings,
+        idempotency: &Arc<dyn IdempotencyStore>,
+        waker: &FeedWaker,
     ) -> Lane {
         Lane {
             name: number.to_string(),
-            database,
-            settings,
-            idempotency,
-            waker,
+            queue: Arc::clone(queue),
+            database: database.clone(),
+            settings: settings.clone(),
+            idempotency: Arc::clone(idempotency),
+            waker: waker.clone(),
             connection: None,
             unreachable_since: None,
+            patience: Patience::Usual,
         }
     }
 
     /// Ends when the journal is dropped and the queue is empty.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
-        let mut waiting = Vec::with_capacity(self.settings.batch_max);
-        loop {
-            if waiting.is_empty() && queue.recv_many(&mut waiting, self.settings.batch_max).await == 0 {
-                return;
-            }
-            while waiting.len() < self.settings.batch_max {
-                match queue.try_recv() {
-                    Ok(queued) => waiting.push(queued),
-                    Err(_) => break,
-                }
-            }
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(self.settings.batch_max);
+        while !batch.is_empty() || self.queue.filled().await {
+            let left = self.queue.take(&mut batch, self.settings.batch_max);
             #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH.name, "lane" => self.name.clone()).set(queue.len() as f64);
-            waiting = self.commit(waiting).await;
+            metrics::gauge!(names::JOURNAL_QUEUE_DEPTH.name, "lane" => self.name.clone()).set(left as f64);
+            batch = self.commit(batch).await;
         }
     }
 
@@ -91,56 +99,82 @@ impl Lane {
             fail_all(queued, &AppendError::Unavailable(reason));
             return Vec::new();
         }
-        let mut deferred = Vec::new();
-        // Parts still to be tried, the first one last.
-        let mut parts = vec![queued];
-        let mut transient_left = TRANSIENT_RETRIES;
-        while let Some(part) = parts.pop() {
-            let (batch, part) = split_off(part, &mut deferred);
+        let mut work =
+            Work { parts: vec![queued], deferred: Vec::new(), transient_left: TRANSIENT_RETRIES, locked: false };
+        while let Some(part) = work.parts.pop() {
+            let (batch, part) = split_off(part, &mut work.deferred);
             if part.is_empty() {
                 continue;
             }
             match self.transact(&part, &batch).await {
-                Ok(committed) => {
-                    record_commit(&self.name, part.len());
-                    let size = part.len();
-                    for queued in part {
-                        queued.span.record("lane", self.name.as_str()).record("batch_size", size);
-                        finish(queued, Ok(committed));
-                    }
-                    self.waker.committed();
-                }
-                Err(Refused::Elsewhere { streams, customers }) => {
-                    parts.extend(fail_elsewhere(part, &streams, &customers))
-                }
-                Err(Refused::KeysTaken(keys)) => parts.extend(self.answer_duplicates(part, &keys).await),
-                Err(Refused::Transient(_)) if transient_left > 0 => {
-                    transient_left -= 1;
-                    parts.push(part);
-                }
-                Err(Refused::Faulty(_)) if part.len() > 1 => {
-                    let mut first = part;
-                    let second = first.split_off(first.len() / 2);
-                    parts.push(second);
-                    parts.push(first);
-                }
-                Err(Refused::Faulty(reason)) => {
-                    tracing::error!(lane = self.name, %reason, "an append was rejected by the database");
-                    fail_all(part, &AppendError::Rejected(reason));
-                }
-                Err(Refused::Transient(reason) | Refused::Unavailable(reason)) => {
-                    fail_all(part, &AppendError::Unavailable(reason));
-                }
-                Err(Refused::Lost(reason)) => {
-                    tracing::warn!(lane = self.name, %reason, "the connection went away during a commit");
-                    self.connection = None;
-                    fail_all(part, &AppendError::Unknown(reason.clone()));
-                    // The rest was never sent.
-                    parts.drain(..).for_each(|part| fail_all(part, &AppendError::Unavailable(reason.clone())));
-                }
+                Ok(committed) => self.committed(part, committed),
+                Err(refused) => self.refused(refused, part, &mut work).await,
             }
         }
-        deferred
+        if !work.locked {
+            self.wait_for_locks(Patience::Usual).await;
+        }
+        work.deferred
+    }
+
+    fn committed(&self, part: Vec<Queued>, committed: Committed) {
+        let size = part.len();
+        record_commit(&self.name, size);
+        for queued in part {
+            queued.span.record("lane", self.name.as_str()).record("batch_size", size);
+            finish(queued, Ok(committed));
+        }
+        self.waker.committed();
+    }
+
+    /// Answers what is at fault; the rest goes back to work.
+    async fn refused(&mut self, refused: Refused, part: Vec<Queued>, work: &mut Work) {
+        match refused {
+            Refused::Elsewhere { streams, customers } => work.parts.extend(fail_elsewhere(part, &streams, &customers)),
+            Refused::KeysTaken(keys) => work.parts.extend(self.answer_duplicates(part, &keys).await),
+            Refused::Transient(_) if work.transient_left > 0 => {
+                work.transient_left -= 1;
+                work.parts.push(part);
+            }
+            Refused::Locked(reason) => {
+                work.locked = true;
+                self.wait_for_locks(Patience::Short).await;
+                match halved_by_tenant(part) {
+                    (tenants, part) if tenants.is_empty() => {
+                        tracing::warn!(lane = self.name, %reason, "a tenant's appends wait for a lock in vain");
+                        fail_all(part, &AppendError::Unavailable(reason));
+                    }
+                    (first, second) => work.parts.extend([second, first]),
+                }
+            }
+            Refused::Faulty(_) if part.len() > 1 => {
+                let mut first = part;
+                let second = first.split_off(first.len() / 2);
+                work.parts.extend([second, first]);
+            }
+            Refused::Faulty(reason) => {
+                tracing::error!(lane = self.name, %reason, "an append was rejected by the database");
+                fail_all(part, &AppendError::Rejected(reason));
+            }
+            Refused::Transient(reason) | Refused::Unavailable(reason) => {
+                fail_all(part, &AppendError::Unavailable(reason));
+            }
+            Refused::Lost(reason) => {
+                tracing::warn!(lane = self.name, %reason, "the connection went away during a commit");
+                self.connection = None;
+                fail_all(part, &AppendError::Unknown(reason.clone()));
+                // The rest was never sent.
+                work.parts.drain(..).for_each(|part| fail_all(part, &AppendError::Unavailable(reason.clone())));
+            }
+        }
+    }
+
+    async fn wait_for_locks(&mut self, patience: Patience) {
+        let Some((client, _)) = self.connection.as_ref().filter(|_| self.patience != patience) else { return };
+        // Should it fail, the next append will.
+        if client.batch_execute(patience.statement()).await.is_ok() {
+            self.patience = patience;
+        }
     }
 
     async fn connect(&mut self) -> Result<(), String> {
@@ -153,12 +187,14 @@ impl Lane {
         }
         let connecting = async {
             let client = self.database.connect(DatabaseRole::Journal).await?;
+            client.batch_execute(Patience::Usual.statement()).await?;
             let statement = client.prepare_typed(STATEMENT, &TYPES).await?;
             Ok::<_, tokio_postgres::Error>((client, statement))
         };
         match connecting.await {
             Ok(connection) => {
                 self.connection = Some(connection);
+                self.patience = Patience::Usual;
                 self.unreachable_since = None;
                 Ok(())
             }
@@ -175,7 +211,8 @@ impl Lane {
         let columns = Columns::of(&appends, batch);
         let (client, statement) = self.connection.as_ref().expect("connected before");
         let started = Instant::now();
-        let row = client.query_one(statement, &columns.params()).await.map_err(|error| refused(&error, &columns))?;
+        let row =
+            client.query_one(statement, &columns.params()).await.map_err(|error| Refused::of(&error, &columns))?;
         metrics::histogram!(names::JOURNAL_COMMIT.name, "lane" => self.name.clone())
             .record(started.elapsed().as_secs_f64());
         let transaction_id: &str = row.get(0);
@@ -218,6 +255,13 @@ impl Lane {
     }
 }
 
+impl Drop for Lane {
+    /// Whatever ends it: nobody must wait for a lane that is gone.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 /// Makes a batch of what goes together; what conflicts within it is answered, what must wait is put aside.
 fn split_off(part: Vec<Queued>, deferred: &mut Vec<Queued>) -> (Batch, Vec<Queued>) {
     let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
@@ -240,6 +284,15 @@ fn split_off(part: Vec<Queued>, deferred: &mut Vec<Queued>) -> (Batch, Vec<Queue
     (Batch::of(&appends), taken)
 }
 
+/// The first half is empty when all is of one tenant.
+fn halved_by_tenant(part: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
+    let mut tenants: Vec<TenantId> = part.iter().map(|queued| queued.append.tenant_id).collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    let middle = tenants[tenants.len() / 2];
+    part.into_iter().partition(|queued| queued.append.tenant_id < middle)
+}
+
 fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<Vec<Queued>> {
     let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
     let owners: Vec<usize> = parse_numbers(customers).collect();
@@ -252,7 +305,9 @@ fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<V
     }
     let mut rest = Vec::with_capacity(part.len());
     for (index, queued) in part.into_iter().enumerate() {
-        if blamed.contains(&index) {
+        if owners.contains(&index) {
+            finish(queued, Err(AppendError::CustomerMoved));
+        } else if blamed.contains(&index) {
             finish(queued, Err(AppendError::Conflict));
         } else {
             rest.push(queued);
@@ -271,7 +326,7 @@ fn fail_all(part: Vec<Queued>, error: &AppendError) {
 fn finish(queued: Queued, result: Result<Committed, AppendError>) {
     let outcome = match &result {
         Ok(_) => "committed",
-        Err(AppendError::Conflict) => "conflict",
+        Err(AppendError::Conflict | AppendError::CustomerMoved) => "conflict",
         Err(AppendError::Duplicate(_)) => "duplicate",
         Err(AppendError::Rejected(_)) => "rejected",
         Err(AppendError::QueueFull | AppendError::Unavailable(_)) => "unavailable",
@@ -287,43 +342,4 @@ fn finish(queued: Queued, result: Result<Committed, AppendError>) {
 fn record_commit(lane: &str, appends: usize) {
     #[allow(clippy::cast_precision_loss, reason = "a histogram")]
     metrics::histogram!(names::JOURNAL_BATCH_SIZE.name, "lane" => lane.to_owned()).record(appends as f64);
-}
-
-fn refused(error: &tokio_postgres::Error, columns: &Columns<'_>) -> Refused {
-    let Some(db) = error.as_db_error() else {
-        return if error.is_closed()
-            || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
-        {
-            Refused::Lost(described(error))
-        } else {
-            // An argument that can't be sent, such as a text with a zero byte.
-            Refused::Faulty(described(error))
-        };
-    };
-    let owners = |numbers: &str, owner: &[usize]| {
-        let owners: Vec<String> = parse_numbers(numbers)
-            .filter_map(|number| owner.get(number))
-            .map(|owner| (owner + 1).to_string())
-            .collect();
-        owners.join(",")
-    };
-    let detail = db.detail().unwrap_or_default();
-    let code = db.code();
-    match code.code() {
-        "CC001" => Refused::Elsewhere {
-            streams: detail.to_owned(),
-            customers: owners(db.hint().unwrap_or_default(), &columns.customer_owner),
-        },
-        "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
-        _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
-            Refused::Transient(described(error))
-        }
-        // The server ends this session: the transaction may be over already, either way.
-        _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => Refused::Lost(described(error)),
-        // Insufficient resources, operator intervention, read-only standby: no append is at fault.
-        other if other.starts_with("53") || other.starts_with("57") || other == "25006" => {
-            Refused::Unavailable(described(error))
-        }
-        _ => Refused::Faulty(described(error)),
-    }
 }

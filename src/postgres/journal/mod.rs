@@ -3,6 +3,8 @@
 mod batch;
 mod columns;
 mod lane;
+mod queue;
+mod refused;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -11,18 +13,18 @@ use std::time::Duration;
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::ports::{Append, AppendError, Completion, IdempotencyStore, Journal};
 use codeccloud_actors::trace;
-use tokio::sync::mpsc;
 use tracing::Span;
 
 use super::Database;
 use super::feed::FeedWaker;
 use lane::Lane;
+use queue::Queue;
 
 #[derive(Debug, Clone)]
 pub struct JournalSettings {
     /// Connections. Two saturate two cores; more only add latency.
     pub lanes: usize,
-    /// Appends that may wait in one lane.
+    /// Appends that may wait in one lane; a tenant may have as many as there are free places.
     pub queue_max: usize,
     /// Appends in one transaction.
     pub batch_max: usize,
@@ -31,7 +33,7 @@ pub struct JournalSettings {
 }
 
 pub struct PostgresJournal {
-    lanes: Vec<mpsc::Sender<Queued>>,
+    lanes: Vec<Arc<Queue<Queued>>>,
 }
 
 struct Queued {
@@ -50,15 +52,15 @@ impl PostgresJournal {
         waker: &FeedWaker,
     ) -> PostgresJournal {
         let lanes = (0..settings.lanes.max(1)).map(|number| {
-            let (sender, receiver) = mpsc::channel(settings.queue_max);
-            let lane = Lane::new(number, database.clone(), settings.clone(), Arc::clone(idempotency), waker.clone());
-            database.io().spawn(lane.run(receiver));
-            sender
+            let queue = Arc::new(Queue::new(settings.queue_max));
+            let lane = Lane::new(number, &queue, database, settings, idempotency, waker);
+            database.io().spawn(lane.run());
+            queue
         });
         PostgresJournal { lanes: lanes.collect() }
     }
 
-    fn lane(&self, tenant_id: TenantId) -> &mpsc::Sender<Queued> {
+    fn lane(&self, tenant_id: TenantId) -> &Queue<Queued> {
         let mut hasher = DefaultHasher::new();
         tenant_id.hash(&mut hasher);
         let lanes = self.lanes.len() as u64;
@@ -68,16 +70,21 @@ impl PostgresJournal {
 
 impl Journal for PostgresJournal {
     fn submit(&self, append: Append, done: Completion) -> bool {
-        match self.lane(append.tenant_id).try_send(Queued { append, done, span: trace::append() }) {
+        let tenant_id = append.tenant_id;
+        let queued = Queued { append, done, span: trace::append() };
+        match self.lane(tenant_id).push(tenant_id, queued) {
             Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(queued)) => {
-                (queued.done)(Err(AppendError::QueueFull));
-                false
-            }
-            Err(mpsc::error::TrySendError::Closed(queued)) => {
+            Err(queued) => {
                 (queued.done)(Err(AppendError::QueueFull));
                 false
             }
         }
+    }
+}
+
+impl Drop for PostgresJournal {
+    /// The lanes end when they have committed what waits.
+    fn drop(&mut self) {
+        self.lanes.iter().for_each(|queue| queue.close());
     }
 }

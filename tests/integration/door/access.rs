@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{NOWHERE, answer, as_role, get, post, send, with};
-use crate::support::{Salon, Server, TestDir, connect, token};
+use crate::support::{Salon, Server, TestDir, connect, key, token, token_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_role_passes_where_the_table_lets_it() {
@@ -73,4 +73,34 @@ async fn another_workspace_is_closed_and_what_is_in_it_is_not_there() {
     post(&server, &foreign, "/v1/bookings", &body).await.problem(404, "not-found", "a foreign service");
     let id = json!({ "bookingId": booked.body["booking"]["id"] });
     post(&server, &foreign, &format!("{booking}/cancel"), &id).await.problem(404, "not-found", "a foreign booking");
+}
+
+/// The answer to a cancellation has the customer's name in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_repeated_for_whom_it_was_given_to_and_nobody_else() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let as_customer =
+        |id: Uuid| Salon { token: token_of(dir.path(), &salon.tenant_id, "customer", id), ..salon.clone() };
+    let (anna, bea) = (Uuid::from_u128(0xA_4000_8000_0000_0000_0000), Uuid::from_u128(0xB_4000_8000_0000_0000_0000));
+    let annas = as_customer(anna);
+    let body = with(salon.booking(0, 0, 0), "/customer/id", json!(anna));
+    let booked = server.post(&annas, "/v1/bookings", &key(), &body).await;
+    let id = booked.json()["booking"]["id"].clone();
+    let (path, cancelling) = (format!("/v1/bookings/{}/cancel", id.as_str().unwrap()), json!({ "bookingId": id }));
+    let key = key();
+    let cancelled = server.post(&annas, &path, &key, &cancelling).await;
+    assert_eq!((cancelled.status, cancelled.text.contains("Muster")), (200, true), "{}", cancelled.text);
+
+    let by_bea = server.post(&as_customer(bea), &path, &key, &cancelling).await;
+    assert_eq!((by_bea.status, by_bea.text.contains("Muster")), (409, false), "{}", by_bea.text);
+    assert!(by_bea.json()["type"].as_str().unwrap().ends_with("idempotency-conflict"));
+
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let renewed = as_customer(anna);
+    assert_ne!(renewed.token, annas.token);
+    let again = server.post(&renewed, &path, &key, &cancelling).await;
+    assert_eq!((again.status, again.replayed.as_deref(), again.text), (200, Some("true"), cancelled.text));
 }

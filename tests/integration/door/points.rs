@@ -5,8 +5,8 @@ use std::time::Duration;
 use codeccloud::postgres::embedded::url_of;
 use codeccloud_actors::aggregates::loyalty_balance::{LoyaltyBalanceEvent, PointsAccrued};
 use codeccloud_actors::event::EventBody;
-use codeccloud_actors::ids::{AggregateType, BookingId, StreamId, Version};
-use codeccloud_actors::ports::StreamAppend;
+use codeccloud_actors::ids::{AggregateType, BookingId, StreamId};
+use codeccloud_actors::ports::{Head, StreamAppend};
 use codeccloud_actors::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -70,6 +70,6 @@ async fn accrue_long_ago(dir: &TestDir, salon: &Salon, customer: Uuid, points: u
     (events[0].event_type, events[0].payload) = (accrued.event_type(), accrued.payload());
     (events[0].schema_version, events[0].occurred_at) = (accrued.schema_version(), at("2020-01-01T09:00:00Z"));
     let journal = journal_on(&database_of(&url_of(dir.path()).unwrap()));
-    let append = append(vec![StreamAppend { stream, expected: Version::NONE, events }]);
+    let append = append(vec![StreamAppend { stream, expected: Head::NONE, events }]);
     submit_all(&journal, vec![append]).await.remove(0).unwrap();
 }

@@ -8,7 +8,7 @@ use codeccloud::postgres::{DatabaseRole, FeedWaker, JournalSettings, PostgresIde
 use codeccloud_actors::event::EventBody;
 use codeccloud_actors::ids::{AggregateType, CommandId, EventId, StreamId, TenantId, Version};
 use codeccloud_actors::ports::{
-    Append, AppendError, Committed, IdempotencyRecord, IdempotencyStore, Ids, Journal, NewEvent, StreamAppend,
+    Append, AppendError, Committed, Head, IdempotencyRecord, IdempotencyStore, Ids, Journal, NewEvent, StreamAppend,
 };
 use codeccloud_actors::sagas::booking::{BookingConfirmed, BookingEvent};
 use codeccloud_actors::time::Timestamp;
@@ -25,16 +25,23 @@ pub fn stream(tenant: u128, id: u128) -> StreamId {
     }
 }
 
+/// Of a stream that holds such events only.
 pub fn events(stream: StreamId, expected: u32, count: usize) -> StreamAppend {
     let event = BookingEvent::Confirmed(BookingConfirmed {});
-    let events = (0..count).map(|_| NewEvent {
-        event_id: EventId(SystemIds.uuid()),
+    let expected = Version(expected);
+    let events = (1..=count).map(|offset| NewEvent {
+        event_id: event_id(stream, expected.plus(offset)),
         event_type: event.event_type(),
         schema_version: event.schema_version(),
         payload: event.payload(),
         occurred_at: Timestamp::from_millis(1_900_000_000_000),
     });
-    StreamAppend { stream, expected: Version(expected), events: events.collect() }
+    let last_event_id = (expected > Version::NONE).then(|| event_id(stream, expected));
+    StreamAppend { stream, expected: Head { version: expected, last_event_id }, events: events.collect() }
+}
+
+fn event_id(stream: StreamId, version: Version) -> EventId {
+    EventId(Uuid::from_u128(stream.aggregate_id.as_u128() << 64 | u128::from(version.0)))
 }
 
 pub fn append(streams: Vec<StreamAppend>) -> Append {

@@ -259,6 +259,11 @@ pub fn token(data_dir: &Path, tenant: &str, role: &str) -> String {
     output(data_dir, &["token", "--tenant", tenant, "--role", role]).trim().to_owned()
 }
 
+/// A new one each time; tokens are made for whole seconds, so those of the same second are alike.
+pub fn token_of(data_dir: &Path, tenant: &str, role: &str, user: Uuid) -> String {
+    output(data_dir, &["token", "--tenant", tenant, "--role", role, "--user", &user.to_string()]).trim().to_owned()
+}
+
 fn output(data_dir: &Path, arguments: &[&str]) -> String {
     let output = command(data_dir).args(arguments).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "codeccloud {arguments:?} failed");

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::envelope::RecordedEvent;
 use crate::ids::{StreamId, TenantId};
-use crate::ports::{Append, AppendError, Committed, Completion, Snapshot, StoredAnswer};
+use crate::ports::{Append, AppendError, Committed, Completion, Head, Snapshot, StoredAnswer};
 
 #[derive(Default)]
 pub struct MemoryStore {
@@ -33,6 +33,13 @@ struct Inner {
     faults: VecDeque<Fault>,
     unreachable: bool,
     unreadable: HashSet<StreamId>,
+}
+
+impl Inner {
+    fn head(&self, stream: StreamId) -> Head {
+        let last = self.streams.get(&stream).and_then(|events| events.last());
+        last.map_or(Head::NONE, |last| Head { version: last.version, last_event_id: Some(last.event_id) })
+    }
 }
 
 /// The journal's queue while it is held.
@@ -102,6 +109,10 @@ impl MemoryStore {
         } else {
             inner.unreadable.remove(&stream);
         }
+    }
+
+    pub fn head(&self, stream: StreamId) -> Head {
+        self.lock().head(stream)
     }
 
     pub fn events(&self, stream: StreamId) -> Vec<RecordedEvent> {

@@ -52,10 +52,9 @@ impl StreamStore for MemoryStore {
             if inner.unreachable || inner.unreadable.contains(&stream) {
                 return Err(injected());
             }
-            let head = inner.streams.get(&stream).map_or(0, Vec::len);
             Ok(LoadedStream {
                 stream,
-                head: Version(u32::try_from(head).expect("few events")),
+                head: inner.head(stream),
                 snapshot: inner.snapshots.get(&stream).cloned(),
                 first_recorded_at: Timestamp::default(),
                 last_recorded_at: Timestamp::default(),
@@ -70,7 +69,7 @@ impl StreamStore for MemoryStore {
         after: Version,
     ) -> BoxFuture<'a, Result<Vec<RecordedEvent>, StoreError>> {
         let events = self.events(loaded.stream).into_iter();
-        let events = events.filter(|event| event.version > after && event.version <= loaded.head);
+        let events = events.filter(|event| event.version > after && event.version <= loaded.head.version);
         let events: Vec<RecordedEvent> = events.take(READ_MAX).collect();
         self.lock().events_read += events.len();
         std::future::ready(Ok(events)).boxed()
@@ -107,8 +106,7 @@ pub(super) fn commit(inner: &mut Inner, append: Append) -> Result<Committed, App
         return Err(AppendError::Duplicate(stored.clone()));
     }
     for part in &append.streams {
-        let head = inner.streams.get(&part.stream).map_or(0, Vec::len);
-        if head != part.expected.0 as usize {
+        if inner.head(part.stream) != part.expected {
             return Err(AppendError::Conflict);
         }
     }
@@ -127,6 +125,7 @@ pub(super) fn commit(inner: &mut Inner, append: Append) -> Result<Committed, App
             status: record.status,
             answer: record.answer,
             sealed_for: record.sealed_for,
+            transaction_id: inner.transactions,
         };
         inner.keys.insert((append.tenant_id, record.key), stored);
     }
@@ -141,7 +140,7 @@ fn record(inner: &mut Inner, part: StreamAppend, node_id: Option<NodeId>) {
         inner.streams.entry(part.stream).or_default().push(RecordedEvent {
             event_id: event.event_id,
             stream: part.stream,
-            version: part.expected.plus(offset + 1),
+            version: part.expected.version.plus(offset + 1),
             place: FeedPlace { cluster_id: 1, transaction_id, position: Position(inner.positions) },
             occurred_at: event.occurred_at,
             node_id,

@@ -1,0 +1,70 @@
+//! Why a transaction of the journal did not commit.
+
+use tokio_postgres::error::SqlState;
+
+use super::batch::parse_numbers;
+use super::columns::Columns;
+use crate::postgres::described;
+
+pub(super) enum Refused {
+    /// Streams or customers that are elsewhere.
+    Elsewhere {
+        streams: String,
+        customers: String,
+    },
+    KeysTaken(String),
+    /// Worth another try as it is.
+    Transient(String),
+    /// Somebody holds a lock that the batch needs, and doesn't let go.
+    Locked(String),
+    /// The database is stopping or out of something: nothing was written.
+    Unavailable(String),
+    /// Something in the batch is at fault.
+    Faulty(String),
+    /// The connection is gone, and with it the answer.
+    Lost(String),
+}
+
+impl Refused {
+    pub fn of(error: &tokio_postgres::Error, columns: &Columns<'_>) -> Refused {
+        let Some(db) = error.as_db_error() else {
+            return if error.is_closed()
+                || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+            {
+                Refused::Lost(described(error))
+            } else {
+                // An argument that can't be sent, such as a text with a zero byte.
+                Refused::Faulty(described(error))
+            };
+        };
+        let detail = db.detail().unwrap_or_default();
+        let code = db.code();
+        match code.code() {
+            "CC001" => Refused::Elsewhere {
+                streams: detail.to_owned(),
+                customers: owners(db.hint().unwrap_or_default(), &columns.customer_owner),
+            },
+            "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
+            _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
+                Refused::Transient(described(error))
+            }
+            _ if *code == SqlState::LOCK_NOT_AVAILABLE => Refused::Locked(described(error)),
+            // The server ends this session: the transaction may be over already, either way.
+            _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
+                Refused::Lost(described(error))
+            }
+            // Insufficient resources, operator intervention, read-only standby: no append is at fault.
+            other if other.starts_with("53") || other.starts_with("57") || other == "25006" => {
+                Refused::Unavailable(described(error))
+            }
+            _ => Refused::Faulty(described(error)),
+        }
+    }
+}
+
+/// The numbers of the appends that the function's numbers belong to.
+fn owners(numbers: &str, owner: &[usize]) -> String {
+    let owners: Vec<String> =
+        parse_numbers(numbers).filter_map(|number| owner.get(number)).map(|owner| (owner + 1).to_string()).collect();
+    owners.join(",")
+}
