@@ -23,7 +23,9 @@ const INTERVALS_MAX: usize = 70;
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkingHours {
-    /// Null: no hours on record, always available.
+    /// Null: no hours on record, always available. It must be there: whoever mistypes its name deletes no week.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(schema_with = "week_or_null")]
     pub weekly: Option<Vec<WeekdayHours>>,
     /// Days with hours of their own. Set one by one; ignored when the weekly hours are put.
     #[serde(default)]
@@ -79,6 +81,7 @@ pub async fn get_hours(session: Session, request: HttpRequest, path: Path<StaffI
     let hours = WorkingHours::find(&session.reference, *path).ok_or_else(|| Problem::not_found("staff member"))?;
     Ok(etag::respond(&request, etag::of_content(&hours), &hours))
 }
+
 pub async fn put_hours(
     door: Data<Door>,
     session: Session,
@@ -152,6 +155,11 @@ impl From<WeekdayHours> for ports::WorkingHours {
         let WeekdayHours { weekday, start, end } = hours;
         ports::WorkingHours { weekday, start_minute: start.0, end_minute: end.0 }
     }
+}
+
+/// Of an `Option`, the document would say that it may be absent.
+fn week_or_null(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Option<Vec<WeekdayHours>>>()
 }
 
 /// How the document describes one.

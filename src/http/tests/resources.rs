@@ -97,6 +97,9 @@ async fn working_hours_are_shown_and_set() {
     assert_eq!(send(&house, put(&uri, json!({ "weekly": [day("22:30", "24:00")] }))).await.status, 200);
     assert!(house.seen()[0].contains("weekday: 7, start_minute: 1350, end_minute: 1440"), "{:?}", house.seen());
     assert_eq!(send(&house, put(&uri, json!({ "weekly": null }))).await.status, 200);
+    for mistyped in [json!({}), json!({ "week": [day("10:00", "12:00")] })] {
+        assert_eq!(send(&house, put(&uri, mistyped)).await.problem(422, "validation-error"), ["weekly"]);
+    }
     for weekly in [json!([day("10:00", "10:00")]), json!([day("10:00", "12:00"), day("11:00", "13:00")])] {
         let reply = send(&house, put(&uri, json!({ "weekly": weekly }))).await;
         assert_eq!(reply.problem(422, "validation-error"), ["weekly"]);
