@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, pending, ready};
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::{BOOKING, CUSTOMER};
+use super::{BOOKING, CUSTOMER, STRANGER};
 use crate::ports::*;
 use crate::vault::{CustomerProfile, NoteKind};
 
@@ -187,7 +187,8 @@ impl Queries for House {
 
     fn loyalty(&self, _: Scope, customer_id: CustomerId) -> BoxFuture<'_, Result<LoyaltyView, QueryError>> {
         let next_expiry = Some((20, time("2029-01-01T00:00:00Z")));
-        let (version, tier) = (Version(3), Some("gold".to_owned()));
+        let version = if is_stranger(customer_id) { Version::NONE } else { Version(3) };
+        let tier = Some("gold".to_owned());
         let view = LoyaltyView { customer_id, balance: 120, earned_last_year: 300, tier, next_expiry, version };
         self.query(format!("{customer_id:?}"), view)
     }
@@ -201,7 +202,8 @@ impl Queries for House {
     ) -> BoxFuture<'_, Result<Page<LoyaltyEntry>, QueryError>> {
         let occurred_at = time("2027-02-01T09:00:00Z");
         let entry = LoyaltyEntry { version: Version(7), kind: "redeemed", points: -50, booking_id: None, occurred_at };
-        self.query(format!("{customer_id:?} before {before:?}"), Page { items: vec![entry], more: true })
+        let items = if is_stranger(customer_id) { Vec::new() } else { vec![entry] };
+        self.query(format!("{customer_id:?} before {before:?}"), Page { items, more: true })
     }
 
     fn staff_utilisation(
@@ -236,8 +238,12 @@ impl Customers for House {
         ready(Ok(ids.iter().map(|id| (*id, "ill".to_owned())).collect())).boxed()
     }
 
-    fn current(&self, _: TenantId, _: CustomerId) -> BoxFuture<'_, Result<(CustomerProfile, Version), CustomersError>> {
-        ready(Ok((anna(), Version(3)))).boxed()
+    fn current(
+        &self,
+        _: TenantId,
+        id: CustomerId,
+    ) -> BoxFuture<'_, Result<(CustomerProfile, Version), CustomersError>> {
+        ready(if is_stranger(id) { Err(CustomersError::NotFound) } else { Ok((anna(), Version(3))) }).boxed()
     }
 
     fn change<'a>(
@@ -250,6 +256,10 @@ impl Customers for House {
         self.saw(format!("{} {:?}", profile.email, profile.phone));
         ready(if expected == Version(3) { Ok(Version(4)) } else { Err(CustomersError::Outdated) }).boxed()
     }
+}
+
+fn is_stranger(id: CustomerId) -> bool {
+    id.to_string() == STRANGER
 }
 
 pub fn anna() -> CustomerProfile {

@@ -8,7 +8,7 @@ use codeccloud_actors::testing::{BEA, HAIRCUT};
 use serde_json::json;
 
 use super::house::{House, Mood};
-use super::{CUSTOMER, as_role, get, post, send};
+use super::{CUSTOMER, STRANGER, as_role, get, post, send};
 
 fn put(uri: &str, body: serde_json::Value) -> TestRequest {
     as_role(TestRequest::put().uri(uri), "manager").set_json(body)
@@ -176,4 +176,10 @@ async fn points_are_shown_spent_and_corrected() {
     assert_eq!(send(&house, adjust(-20)).await.status, 200);
     assert!(house.seen().last().expect("a command").contains("points: -20"));
     assert_eq!(send(&house, adjust(0)).await.problem(422, "validation-error"), ["points"]);
+
+    let nobody = format!("/v1/loyalty/{STRANGER}");
+    let history = format!("{nobody}/history");
+    for unknown in [get(&nobody), get(&history), post(&format!("{nobody}/adjust"), &json!({ "points": 5 }))] {
+        send(&house, unknown).await.problem(404, "not-found");
+    }
 }
