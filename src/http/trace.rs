@@ -9,8 +9,9 @@ use crate::telemetry;
 
 const TRACEPARENT: &str = "traceparent";
 
+/// On the level of errors, so that a log of nothing but them says which request failed too.
 pub fn request_span(method: &'static str, route: &'static str, request: &HttpRequest) -> Span {
-    let span = tracing::info_span!(
+    let span = tracing::error_span!(
         "request",
         otel.name = Empty,
         otel.kind = "server",
