@@ -174,6 +174,7 @@ impl App {
             authenticator: authenticator.clone(),
             progress: projections.appointment_summaries.published().progress(),
             clock: clock.clone(),
+            request_limit: limits(settings).request,
         });
         let door = Arc::new(Door {
             commands: Arc::new(commands),

@@ -14,14 +14,13 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, Resource};
+use actix_web::web::{Data, ServiceConfig, to};
 use codeccloud_actors::ports::{Clock, FeedCursor};
 use tokio::sync::watch;
 
-use crate::http::{Problem, Slug};
+use crate::http::{self, Verb};
 use crate::ports::{Authenticator, Queries, Reference};
 
 pub struct AdminPorts {
@@ -31,6 +30,8 @@ pub struct AdminPorts {
     /// How far the bookings that `queries` shows have come.
     pub progress: watch::Receiver<FeedCursor>,
     pub clock: Arc<dyn Clock>,
+    /// From a request's head to its answer's.
+    pub request_limit: Duration,
 }
 
 pub struct Admin {
@@ -77,22 +78,13 @@ async fn listen(admin: Arc<Admin>) {
 
 pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     move |config| {
+        let page = |path, handlers| http::page(path, admin.ports.request_limit, handlers);
         config
             .app_data(Data::from(admin.clone()))
-            .service(only("/admin", "GET").get(page::show))
-            .service(only("/admin/login", "GET, POST").get(login::form).post(login::enter))
-            .service(only("/admin/logout", "POST").post(login::leave))
-            .service(only("/admin/assets/{name}", "GET").get(page::asset))
-            .service(only("/admin/stream", "GET").get(stream::open));
+            .service(page("/admin", vec![(Verb::Get, to(page::show))]))
+            .service(page("/admin/login", vec![(Verb::Get, to(login::form)), (Verb::Post, to(login::enter))]))
+            .service(page("/admin/logout", vec![(Verb::Post, to(login::leave))]))
+            .service(page("/admin/assets/{name}", vec![(Verb::Get, to(page::asset))]))
+            .service(page("/admin/stream", vec![(Verb::Get, to(stream::open))]));
     }
-}
-
-/// Other methods than `allowed` are told so.
-fn only(path: &str, allowed: &'static str) -> Resource {
-    let refuse = move |request: HttpRequest| async move {
-        Problem::new(Slug::MethodNotAllowed, format!("this page knows {allowed}"))
-            .with_header(header::ALLOW, HeaderValue::from_static(allowed))
-            .respond(&request)
-    };
-    web::resource(path).default_service(web::to(refuse))
 }

@@ -1,5 +1,7 @@
 //! Who may pass.
 
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use codeccloud_actors::envelope::Role;
 use serde_json::json;
@@ -61,6 +63,14 @@ async fn members_must_be_members_and_have_the_weaker_role() {
     send(&house, patch("staff@1")).await.problem(403, "forbidden");
     send(&house, patch("owner@9")).await.problem(403, "forbidden");
     assert_eq!(send(&house, as_role(TestRequest::get().uri("/v1/services"), "customer@9")).await.status, 200);
+}
+
+#[actix_web::test]
+async fn finding_out_who_asks_has_a_deadline_too() {
+    let house = House::that(Mood::Hangs);
+    let asking = send(&house, as_role(TestRequest::get().uri("/v1/services"), "owner@9"));
+    let reply = tokio::time::timeout(Duration::from_secs(5), asking).await.expect("an answer");
+    reply.problem(503, "unavailable");
 }
 
 #[actix_web::test]

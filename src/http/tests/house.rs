@@ -283,6 +283,10 @@ impl Reference for House {
         (tenant == self.reference.tenant_id).then(|| Arc::new(self.reference.clone()))
     }
 
+    fn look_again(&self, _: TenantId, _: UserId) -> BoxFuture<'_, ()> {
+        if matches!(self.mood, Mood::Hangs) { pending().boxed() } else { ready(()).boxed() }
+    }
+
     fn create_service(
         &self,
         _: TenantId,

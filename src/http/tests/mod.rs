@@ -6,6 +6,7 @@ mod document;
 mod entry;
 mod headers;
 mod house;
+mod pages;
 mod resources;
 
 use std::sync::Arc;
