@@ -35,6 +35,7 @@ pub struct Reply {
     pub status: u16,
     pub replayed: Option<String>,
     pub retry_after: Option<String>,
+    pub etag: Option<String>,
     pub text: String,
 }
 
@@ -211,6 +212,7 @@ impl Server {
             status: answer.status().as_u16(),
             replayed: header("X-Idempotent-Replay"),
             retry_after: header("Retry-After"),
+            etag: header("ETag"),
             text: answer.text().await?,
         })
     }
