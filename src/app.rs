@@ -190,11 +190,13 @@ impl App {
         ));
         let rendering = move || metrics.render();
         let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
+        let summaries = projections.appointment_summaries.published().clone();
         let admin = Admin::start(AdminPorts {
             queries: queries.clone(),
             reference: reference.clone(),
             authenticator: authenticator.clone(),
-            progress: projections.appointment_summaries.published().progress(),
+            progress: summaries.progress(),
+            change_of: Box::new(move |tenant_id| summaries.view().fold.change_of(tenant_id)),
             clock: clock.clone(),
             request_limit: limits(settings).request,
         });

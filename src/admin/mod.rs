@@ -9,6 +9,7 @@ mod lanes;
 mod login;
 mod page;
 mod stream;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +18,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig, to};
+use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::ports::{Clock, FeedCursor};
 use tokio::sync::watch;
+
+use streams::Streams;
 
 use crate::http::{self, Verb};
 use crate::ports::{Authenticator, Queries, Reference};
@@ -29,6 +33,8 @@ pub struct AdminPorts {
     pub authenticator: Arc<dyn Authenticator>,
     /// How far the bookings that `queries` shows have come.
     pub progress: watch::Receiver<FeedCursor>,
+    /// Another number whenever the bookings of a tenant have changed: the feed moves for everybody's.
+    pub change_of: Box<dyn Fn(TenantId) -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
     /// From a request's head to its answer's.
     pub request_limit: Duration,
@@ -39,12 +45,14 @@ pub struct Admin {
     /// When the feed was last heard of; 0 is never. It moves even without events: it polls.
     heard_ms: AtomicI64,
     closing: watch::Sender<bool>,
+    streams: Streams,
 }
 
 impl Admin {
     /// Call it within a tokio runtime.
     pub fn start(ports: AdminPorts) -> Arc<Admin> {
-        let admin = Arc::new(Admin { ports, heard_ms: AtomicI64::new(0), closing: watch::Sender::new(false) });
+        let (heard_ms, closing) = (AtomicI64::new(0), watch::Sender::new(false));
+        let admin = Arc::new(Admin { ports, heard_ms, closing, streams: Streams::default() });
         tokio::spawn(listen(admin.clone()));
         admin
     }

@@ -26,7 +26,7 @@ mod services;
 mod session;
 mod staff;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod trace;
 mod unmatched;
 mod validate;

@@ -46,11 +46,25 @@ enum Problem {
     Absent(BookingId),
     Duplicate(BookingId),
     Unlisted(BookingId),
-    Elsewhere { booking: BookingId, asked: Slot, listed: Slot },
+    Elsewhere {
+        booking: BookingId,
+        asked: Slot,
+        listed: Slot,
+    },
     /// Nobody but the load tester acts on what it books, and it neither cancels nor completes.
-    Ended { booking: BookingId, status: Status },
-    Overlap { staff: StaffId, one: Listed, other: Listed },
-    NotVerified { staff: StaffId, why: String },
+    Ended {
+        booking: BookingId,
+        status: Status,
+    },
+    Overlap {
+        staff: StaffId,
+        one: Listed,
+        other: Listed,
+    },
+    NotVerified {
+        staff: StaffId,
+        why: String,
+    },
 }
 
 /// A booking as the list shows it.

@@ -138,7 +138,10 @@ impl fmt::Display for Report {
         )?;
         if self.timer_slack_micros > 0 {
             let slack = self.timer_slack_micros / 1_000;
-            writeln!(f, "latencies count from the time of arrival, but for the up to {slack} ms that the timer is late")?;
+            writeln!(
+                f,
+                "latencies count from the time of arrival, but for the up to {slack} ms that the timer is late"
+            )?;
         }
         writeln!(f, "answers   {:>12}  {:>10.1}/s", Count(self.answers), self.answers_per_second)?;
         writeln!(f, "bookings  {:>12}  {:>10.1}/s", Count(self.bookings), self.bookings_per_second)?;

@@ -1,5 +1,6 @@
 //! Who may pass.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::test::TestRequest;
@@ -76,7 +77,7 @@ async fn finding_out_who_asks_has_a_deadline_too() {
 #[actix_web::test]
 async fn a_workspace_that_is_not_there_is_closed() {
     let mut house = House::new(Mood::Accepts);
-    house.reference.tenant_id = codeccloud_actors::ids::TenantId(uuid::Uuid::from_u128(99));
+    Arc::make_mut(&mut house.reference).tenant_id = codeccloud_actors::ids::TenantId(uuid::Uuid::from_u128(99));
     send(&house.into(), get("/v1/services")).await.problem(403, "forbidden");
 }
 

@@ -32,7 +32,7 @@ pub enum Mood {
 pub struct House {
     mood: Mood,
     pub replays: bool,
-    pub reference: TenantReference,
+    pub reference: Arc<TenantReference>,
     /// What came through the door, in words.
     pub seen: Mutex<Vec<String>>,
 }
@@ -47,7 +47,7 @@ impl House {
         let members =
             [(Role::Owner, MemberRole::Owner), (Role::Manager, MemberRole::Manager), (Role::Staff, MemberRole::Staff)];
         reference.members = members.map(|(role, member)| (user(role), Member { role: member })).into();
-        House { mood, replays: false, reference, seen: Mutex::default() }
+        House { mood, replays: false, reference: Arc::new(reference), seen: Mutex::default() }
     }
 
     pub fn seen(&self) -> Vec<String> {
@@ -280,7 +280,7 @@ impl House {
 
 impl Reference for House {
     fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantReference>> {
-        (tenant == self.reference.tenant_id).then(|| Arc::new(self.reference.clone()))
+        (tenant == self.reference.tenant_id).then(|| self.reference.clone())
     }
 
     fn look_again(&self, _: TenantId, _: UserId) -> BoxFuture<'_, ()> {

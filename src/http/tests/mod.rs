@@ -5,7 +5,7 @@ mod bodies;
 mod document;
 mod entry;
 mod headers;
-mod house;
+pub mod house;
 mod pages;
 mod resources;
 

@@ -21,7 +21,7 @@ fn patch(uri: &str, body: serde_json::Value) -> TestRequest {
 #[actix_web::test]
 async fn services_page_by_name_and_hide_what_is_retired() {
     let mut house = House::new(Mood::Accepts);
-    for (service, name) in house.reference.services.values_mut().zip(["C", "A", "B"]) {
+    for (service, name) in Arc::make_mut(&mut house.reference).services.values_mut().zip(["C", "A", "B"]) {
         service.name = name.to_owned();
         service.active = name != "B";
     }
