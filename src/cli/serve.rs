@@ -26,16 +26,7 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(settings: Settings, args: &ServeArgs) -> Outcome {
-    let embedded = settings.is_embedded();
-    let settings = if embedded { settings.with_generated_secrets()? } else { settings };
-    if let Err(faults) = settings.check_for_start(embedded) {
-        faults.iter().for_each(|fault| eprintln!("{fault}"));
-        return Ok(ExitCode::from(2));
-    }
-    if !settings.scale.feature {
-        eprintln!("scale.feature: this version runs in scale mode only; set FEATURE_SCALE=on");
-        return Ok(ExitCode::from(2));
-    }
+    let settings = if settings.is_embedded() { settings.with_generated_secrets()? } else { settings };
     let _telemetry = telemetry::start(&settings.log, &settings.telemetry)?;
     let metrics = Prometheus::install();
     // Several threads: journal lanes and database connections must not wait for each other, nor for the workers.
