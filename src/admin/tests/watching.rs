@@ -1,4 +1,4 @@
-//! What a viewer costs.
+//! Who gets in, and what a viewer costs.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -72,6 +72,17 @@ async fn nobody_looks_while_only_other_salons_book() {
     world.changes.store(1, Ordering::Relaxed);
     world.feed_moves(&mut body).await;
     assert_eq!(world.house.seen().len(), 2, "and one at what is new");
+}
+
+#[actix_web::test]
+async fn a_stranger_at_the_login_is_looked_up_at_once() {
+    let world = World::new();
+    let app = test::init_service(App::new().configure(configure(world.admin.clone()))).await;
+    let enter = |token: &str| TestRequest::post().uri("/admin/login").set_form([("token", token)]).to_request();
+    assert_eq!(test::call_service(&app, enter("owner")).await.status(), 303);
+    assert!(world.house.seen().is_empty());
+    assert_eq!(test::call_service(&app, enter("owner@9")).await.status(), 403);
+    assert_eq!(world.house.seen(), ["looks again"]);
 }
 
 #[actix_web::test]

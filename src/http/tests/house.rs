@@ -284,6 +284,7 @@ impl Reference for House {
     }
 
     fn look_again(&self, _: TenantId, _: UserId) -> BoxFuture<'_, ()> {
+        self.saw("looks again".to_owned());
         if matches!(self.mood, Mood::Hangs) { pending().boxed() } else { ready(()).boxed() }
     }
 
@@ -355,7 +356,11 @@ impl Reference for House {
         _: Caller,
         _: StaffId,
         exception: HoursException,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{exception:?}"), ())
     }
 
