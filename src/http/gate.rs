@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::guard;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
@@ -41,7 +42,12 @@ struct Gate {
 pub fn guarded(route: &'static Route, door: &Arc<Door>) -> actix_web::Route {
     let frame = Frame::of(route.verb, route.path, door.limits.request);
     let gate = Rc::new(Gate { route, door: door.clone(), frame });
-    (route.handler)().method(route.verb.method()).wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
+    let handler = match route.verb {
+        // Who asks for the head gets the answer's, and the server leaves the body out.
+        Verb::Get => (route.handler)().guard(guard::Any(guard::Get()).or(guard::Head())),
+        Verb::Post | Verb::Put | Verb::Patch | Verb::Delete => (route.handler)().method(route.verb.method()),
+    };
+    handler.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
         let gate = gate.clone();
         async move { Ok::<_, Error>(gate.pass(request, next).await) }
     }))
