@@ -1,3 +1,6 @@
+drop index vault_customers_email_lookup;
+create index on vault_customers (tenant_id, email_lookup);
+
 create or replace function app_private.append(
     p_tenants uuid[],
     p_stream_tenant uuid[], p_stream_type text[], p_stream_id uuid[], p_stream_expected integer[], p_stream_version integer[],

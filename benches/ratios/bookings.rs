@@ -22,7 +22,7 @@ const CONNECTIONS: usize = 2;
 pub async fn measure(table: &mut Table) {
     let server = Server::start(BenchDir::new());
     let client = server.superuser().await;
-    let load = ["--max", "--connections", "64", "--tenants", "8", "--staff", "25", "--horizon-days", "730"];
+    let load = ["--max", "--connections", "256", "--tenants", "8", "--staff", "25", "--horizon-days", "730"];
     // The first run makes the salons and warms everything up.
     server.load(&[&load[..], &["--duration", "2", "--no-check"]].concat()).await;
     let mut rounds = Rounds::default();
@@ -42,8 +42,8 @@ pub async fn measure(table: &mut Table) {
         rounds.push(ours, bare(&server, &client, &since).await);
     }
     table.compare("bookings over HTTP", "bookings/s", &rounds, Bar::RatioAtLeast(0.4));
-    table.record("  p50 at 64 connections", "ms", super::table::median(&p50), Bar::None);
-    table.record("  p99 at 64 connections", "ms", super::table::median(&p99), Bar::None);
+    table.record("  p50 at 256 connections", "ms", super::table::median(&p50), Bar::None);
+    table.record("  p99 at 256 connections", "ms", super::table::median(&p99), Bar::None);
     table.record("  server's memory after them", "MiB", server.resident(), Bar::None);
     server.stop();
 }

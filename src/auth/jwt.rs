@@ -87,23 +87,24 @@ impl TokenKeys {
 }
 
 impl Claims {
+    pub(super) fn unless_expired(self, now: Timestamp) -> Result<Claims, TokenError> {
+        if self.expires_at.plus_millis(LEEWAY_MS) <= now { Err(TokenError::Expired) } else { Ok(self) }
+    }
+
     fn checked(raw: RawClaims, kid: Option<String>, now: Timestamp) -> Result<Claims, TokenError> {
-        let expires_at = raw.exp.timestamp();
-        if expires_at.plus_millis(LEEWAY_MS) <= now {
-            return Err(TokenError::Expired);
-        }
         if raw.nbf.is_some_and(|from| now.plus_millis(LEEWAY_MS) < from.timestamp()) {
             return Err(TokenError::NotYetValid);
         }
         let names = raw.role.into_iter().chain(raw.roles.into_iter().flatten());
         let role = names.filter_map(|name| Role::parse(&name)).max_by_key(|&role| strength(role));
-        Ok(Claims {
+        let claims = Claims {
             user_id: raw.sub,
             tenant_id: raw.tenant_id,
             role: role.ok_or(TokenError::NoRole)?,
-            expires_at,
+            expires_at: raw.exp.timestamp(),
             kid,
-        })
+        };
+        claims.unless_expired(now)
     }
 }
 

@@ -29,10 +29,11 @@ pub(super) fn run(settings: Settings, args: &ServeArgs) -> Outcome {
     let settings = if settings.is_embedded() { settings.with_generated_secrets()? } else { settings };
     let _telemetry = telemetry::start(&settings.log, &settings.telemetry)?;
     let metrics = Prometheus::install();
-    // Several threads: journal lanes and database connections must not wait for each other, nor for the workers.
+    // Journal lanes and database connections must not wait for the workers. Among themselves they only pass bytes on: one
+    // thread has time for that, and more would only wake each other up.
     let system = actix::System::with_tokio_rt(|| {
         tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(1)
             .enable_all()
             .thread_name("codeccloud-io")
             .build()

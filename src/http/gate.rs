@@ -27,6 +27,8 @@ use super::{Door, authorise, idempotency, trace};
 struct Frame {
     verb: Verb,
     path: &'static str,
+    /// Of its spans.
+    name: String,
     /// From the request's head to its answer's, whatever takes the time: finding out who asks, the body, the handler.
     limit: Duration,
     metrics: RouteMetrics,
@@ -68,7 +70,8 @@ pub fn framed(verb: Verb, path: &'static str, limit: Duration, handler: actix_we
 
 impl Frame {
     fn of(verb: Verb, path: &'static str, limit: Duration) -> Frame {
-        Frame { verb, path, limit, metrics: RouteMetrics::of(verb.as_str(), path) }
+        let name = format!("{} {path}", verb.as_str());
+        Frame { verb, path, name, limit, metrics: RouteMetrics::of(verb.as_str(), path) }
     }
 
     async fn around(
@@ -77,7 +80,7 @@ impl Frame {
         work: impl Future<Output = Result<HttpResponse, Problem>>,
     ) -> HttpResponse {
         let started = Instant::now();
-        let span = trace::request_span(self.verb.as_str(), self.path, request);
+        let span = trace::request_span(&self.name, self.verb.as_str(), self.path, request);
         let answering = async {
             let outcome = match tokio::time::timeout(self.limit, AssertUnwindSafe(work).catch_unwind()).await {
                 Err(_) => Err(Problem::unavailable("the request took too long", 1)),

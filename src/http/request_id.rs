@@ -30,9 +30,12 @@ pub async fn assign<B: MessageBody>(
 }
 
 pub fn of(request: &HttpRequest) -> String {
-    let extensions = request.extensions();
-    let id = extensions.get::<RequestId>().and_then(|id| id.0.to_str().ok());
-    id.unwrap_or_default().to_owned()
+    let id = header(request);
+    id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+pub fn header(request: &HttpRequest) -> Option<HeaderValue> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 
 fn is_sane(id: &HeaderValue) -> bool {

@@ -9,24 +9,21 @@ use crate::telemetry;
 
 const TRACEPARENT: &str = "traceparent";
 
-/// On the level of errors, so that a log of nothing but them says which request failed too.
-pub fn request_span(method: &'static str, route: &'static str, request: &HttpRequest) -> Span {
+/// On the level of errors, so that a log of nothing but them says which request failed too. `name` is what traces call it.
+pub fn request_span(name: &str, method: &'static str, route: &'static str, request: &HttpRequest) -> Span {
+    let id = request_id::header(request);
+    // All that is known already in one go: the log formats a span's fields anew with each call that adds some.
     let span = tracing::error_span!(
         "request",
-        otel.name = Empty,
+        otel.name = name,
         otel.kind = "server",
         method,
         route,
-        request_id = Empty,
+        request_id = id.as_ref().and_then(|id| id.to_str().ok()),
         tenant_id = Empty,
         status = Empty,
     );
-    if span.is_disabled() {
-        return span;
-    }
-    span.record("otel.name", format!("{method} {route}"));
-    span.record("request_id", request_id::of(request));
-    if let Some(traceparent) = incoming(request) {
+    if let Some(traceparent) = incoming(request).filter(|_| !span.is_disabled()) {
         telemetry::set_parent(&span, traceparent);
     }
     span

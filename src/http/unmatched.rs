@@ -71,7 +71,7 @@ fn refused(status: StatusCode, error: Option<&Error>) -> Problem {
 
 fn observe(request: &HttpRequest, status: StatusCode, started: Instant) {
     let method = known(request.method());
-    let span = trace::request_span(method, LABEL, request);
+    let span = trace::request_span(&format!("{method} {LABEL}"), method, LABEL, request);
     span.record("status", status.as_u16());
     RouteMetrics::of(method, LABEL).record(status, started.elapsed());
 }

@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 
-use bb8::{Pool, QueueStrategy};
 use codeccloud_actors::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, Config, NoTls};
@@ -29,9 +28,11 @@ impl DatabaseRole {
         let role = self.name().map(|name| format!("SET ROLE {name};")).unwrap_or_default();
         match self {
             // Readers take pages in the order of an index. The statistics of a table that has just grown make sorting all
-            // of it look cheap, which costs the whole table for every page.
+            // of it look cheap, which costs the whole table for every page. They plan anew each time, so that only the
+            // partitions in question are opened.
             DatabaseRole::Reader => format!(
-                "{role} SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0;"
+                "{role} SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0; \
+                 SET plan_cache_mode = force_custom_plan;"
             ),
             // An append is a handful of short statements, and planning them anew for each would take longer than running
             // them. Their plans are made while the tables are small and have to hold while these grow.
@@ -68,8 +69,6 @@ pub struct Database {
     io: Handle,
     statement_timeout: Option<Duration>,
 }
-
-pub type ConnectionPool = Pool<Connector>;
 
 impl Database {
     pub fn new(url: &str, connect_timeout: Duration, io: Handle) -> Result<Database, tokio_postgres::Error> {
@@ -116,46 +115,16 @@ impl Database {
         .await
     }
 
-    /// Connects when a connection is first asked for, so the database may be away now.
-    pub fn pool(&self, role: DatabaseRole, size: u32, wait: Duration) -> ConnectionPool {
-        Pool::builder()
-            .max_size(size)
-            .connection_timeout(wait)
-            .test_on_check_out(false)
-            // The connection used last has the most in its caches.
-            .queue_strategy(QueueStrategy::Lifo)
-            .build_unchecked(Connector { database: self.clone(), role })
-    }
-
-    pub fn io(&self) -> &Handle {
-        &self.io
-    }
-}
-
-/// What a pool makes its connections with.
-pub struct Connector {
-    database: Database,
-    role: DatabaseRole,
-}
-
-impl bb8::ManageConnection for Connector {
-    type Connection = Client;
-    type Error = tokio_postgres::Error;
-
-    async fn connect(&self) -> Result<Client, Self::Error> {
-        let client = self.database.connect(self.role).await?;
-        if let Some(timeout) = self.database.statement_timeout {
+    pub(super) async fn connect_pooled(&self, role: DatabaseRole) -> Result<Client, tokio_postgres::Error> {
+        let client = self.connect(role).await?;
+        if let Some(timeout) = self.statement_timeout {
             client.batch_execute(&format!("SET statement_timeout = {}", timeout.as_millis())).await?;
         }
         Ok(client)
     }
 
-    async fn is_valid(&self, client: &mut Client) -> Result<(), Self::Error> {
-        client.batch_execute("").await
-    }
-
-    fn has_broken(&self, client: &mut Client) -> bool {
-        client.is_closed()
+    pub fn io(&self) -> &Handle {
+        &self.io
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use codeccloud_actors::envelope::RecordedEvent;
 use codeccloud_actors::ids::{StreamId, Version};
 use codeccloud_actors::ports::{LoadedStream, Snapshot, StoreError, StreamStore};
@@ -16,6 +18,17 @@ const PAGE_EVENTS: i64 = 1_000;
 /// Recorded times of a stream's versions ascend but for clocks that are set back.
 const CLOCK_MARGIN_MS: i64 = DAY_MS;
 
+const HEAD: &str = "SELECT h.version, h.first_recorded_at, h.last_recorded_at, s.version, s.recorded_at, s.format, s.state \
+                   FROM stream_heads h LEFT JOIN snapshots s USING (tenant_id, aggregate_type, aggregate_id) \
+                   WHERE h.tenant_id = $1 AND h.aggregate_type = $2 AND h.aggregate_id = $3";
+
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM event_store WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 \
+             AND version > $4 AND version <= $5 AND recorded_at >= $6 AND recorded_at <= $7 ORDER BY version LIMIT $8"
+    )
+});
+
 /// Reads streams. The statements are planned anew each time, so that only the partitions in question are opened: waking
 /// an aggregate costs the same with two of them as with a hundred and twenty.
 pub struct PostgresStreams {
@@ -29,12 +42,9 @@ impl PostgresStreams {
     }
 
     async fn head(&self, stream: StreamId) -> Result<LoadedStream, StoreError> {
-        let sql = "SELECT h.version, h.first_recorded_at, h.last_recorded_at, s.version, s.recorded_at, s.format, s.state \
-                   FROM stream_heads h LEFT JOIN snapshots s USING (tenant_id, aggregate_type, aggregate_id) \
-                   WHERE h.tenant_id = $1 AND h.aggregate_type = $2 AND h.aggregate_id = $3";
         let client = self.pool.get().await.map_err(away)?;
         let kind = stream.aggregate_type.as_str();
-        let rows = client.query_typed(sql, &key(&stream, &kind)).await.map_err(away)?;
+        let rows = client.query_prepared(HEAD, &key(&stream, &kind)).await.map_err(away)?;
         Ok(rows.first().map_or_else(|| empty(stream), |row| loaded(stream, row)))
     }
 
@@ -43,10 +53,6 @@ impl PostgresStreams {
             Some(snapshot) if after >= snapshot.version => snapshot.recorded_at,
             _ => loaded.first_recorded_at,
         };
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM event_store WHERE tenant_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 \
-             AND version > $4 AND version <= $5 AND recorded_at >= $6 AND recorded_at <= $7 ORDER BY version LIMIT $8"
-        );
         let kind = loaded.stream.aggregate_type.as_str();
         let (after, head) = (int(after), int(loaded.head));
         let since = PgTime(since.plus_millis(-CLOCK_MARGIN_MS));
@@ -60,7 +66,7 @@ impl PostgresStreams {
             (&PAGE_EVENTS, Type::INT8),
         ]);
         let client = self.pool.get().await.map_err(away)?;
-        let rows = client.query_typed(&sql, &params).await.map_err(away)?;
+        let rows = client.query_prepared(&PAGE, &params).await.map_err(away)?;
         Ok(rows.iter().map(recorded_event).collect())
     }
 }

@@ -29,10 +29,14 @@ impl PostgresVault {
     }
 
     /// A function that declares its tenants itself.
-    async fn call(&self, statement: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Unreachable> {
+    async fn call(
+        &self,
+        statement: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Unreachable> {
         let answer = async {
             let connection = self.pool.get().await.map_err(|error| Unreachable(error.to_string()))?;
-            connection.query_typed(statement, parameters).await.map_err(unreachable)
+            connection.query_prepared(statement, parameters).await.map_err(unreachable)
         };
         tokio::time::timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| Err(Unreachable("no answer in time".into())))
     }

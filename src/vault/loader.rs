@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{CustomerRef, Unreachable, VaultStore};
 
 /// More only means that less gets read together.
-const READS_AT_ONCE: usize = 1;
+const READS_AT_ONCE: usize = 2;
 
 type Loaded = Result<Arc<HashMap<CustomerRef, SealedCustomer>>, Unreachable>;
 

@@ -61,7 +61,7 @@ fn a_log_of_nothing_but_errors_names_the_request_too() {
     let log = tracing_subscriber::registry().with(tracing_subscriber::EnvFilter::new("error"));
     let _log = tracing::subscriber::set_default(log);
     let request = TestRequest::default().to_http_request();
-    assert!(!trace::request_span("GET", "/health/live", &request).is_disabled());
+    assert!(!trace::request_span("GET /health/live", "GET", "/health/live", &request).is_disabled());
 }
 
 #[actix_web::test]

@@ -9,7 +9,7 @@ mod horizon;
 mod waker;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use codeccloud_actors::ids::Position;
@@ -17,11 +17,12 @@ use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Feed, FeedCursor, FeedPage, OpenWindow, StoreError};
 use codeccloud_actors::time::DAY_MS;
 use futures_util::future::BoxFuture;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Row};
 
 pub use waker::FeedWaker;
 
+use super::pooled::PooledClient;
 use super::rows::{EVENT_COLUMNS, recorded_event};
 use super::types::{PgTime, Xid8};
 use super::{ConnectionPool, away};
@@ -33,7 +34,27 @@ const CLOCK_MARGIN_MS: i64 = DAY_MS;
 /// Observations that are remembered. Only the newest below the horizon counts, so a few suffice unless it is held.
 const OBSERVATIONS_MAX: usize = 1024;
 
+/// Whatever comes first. An observation costs a transaction id, and what lies between two of them is read over and over.
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
+const OBSERVE_EVERY_EVENTS: usize = 500;
+
+const SNAPSHOT: &str = "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), clock_timestamp(), \
+     (SELECT system_identifier FROM pg_control_system()), \
+     (SELECT last_value - (NOT is_called)::int FROM event_store_position_seq), \
+     CASE WHEN $1 THEN pg_current_xact_id() END FROM pg_current_snapshot() s";
+
+static PAGE_OF_THE_PAST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM event_store WHERE cluster_id <> $1 AND position > $2 ORDER BY position LIMIT $3"
+    )
+});
+
+static PAGE_OF_WINDOW: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM event_store WHERE position > $1 AND recorded_at >= $2 AND cluster_id = $3 \
+         AND transaction_id >= $4 AND transaction_id < $5 ORDER BY position LIMIT $6"
+    )
+});
 
 #[derive(Debug, Clone)]
 pub struct FeedSettings {
@@ -86,10 +107,12 @@ struct Observations {
     /// Ascending.
     known: VecDeque<Observation>,
     newest_at: Option<Instant>,
+    /// By all readers, since the newest.
+    events: usize,
 }
 
 impl PostgresFeed {
-    /// `pool` is of readers; the feed plans each statement anew, so that only the partitions in question are opened.
+    /// `pool` is of readers.
     pub fn new(pool: ConnectionPool, waker: FeedWaker, settings: FeedSettings) -> PostgresFeed {
         let horizon = HorizonWatch::new(settings.horizon_warn);
         PostgresFeed { pool, waker, settings, observations: Mutex::default(), read_at: Mutex::default(), horizon }
@@ -114,16 +137,16 @@ impl PostgresFeed {
     /// Events that an earlier cluster committed, before this database was restored from it: all are final.
     async fn page_of_the_past(
         &self,
-        client: &Client,
+        client: &PooledClient,
         cursor: &FeedCursor,
         cluster_id: i64,
     ) -> Result<Option<FeedPage>, StoreError> {
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM event_store WHERE cluster_id <> $1 AND position > $2 ORDER BY position LIMIT $3"
-        );
         let limit = self.limit();
         let rows = client
-            .query_typed(&sql, &[(&cluster_id, Type::INT8), (&cursor.floor.0, Type::INT8), (&limit, Type::INT8)])
+            .query_prepared(
+                &PAGE_OF_THE_PAST,
+                &[(&cluster_id, Type::INT8), (&cursor.floor.0, Type::INT8), (&limit, Type::INT8)],
+            )
             .await
             .map_err(away)?;
         let Some(last) = rows.last().map(position) else { return Ok(None) };
@@ -135,7 +158,7 @@ impl PostgresFeed {
 
     async fn page_of_window(
         &self,
-        client: &Client,
+        client: &PooledClient,
         cursor: FeedCursor,
         snapshot: Snapshot,
     ) -> Result<FeedPage, StoreError> {
@@ -147,10 +170,6 @@ impl PostgresFeed {
         let after = cursor.window.map_or(cursor.floor, |window| window.after.max(cursor.floor));
         let since_ms = cursor.window.map_or(cursor.since_ms, |window| window.since_ms.max(cursor.since_ms));
         let since = PgTime(codeccloud_actors::time::Timestamp::from_millis((since_ms - CLOCK_MARGIN_MS).max(0)));
-        let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM event_store WHERE position > $1 AND recorded_at >= $2 AND cluster_id = $3 \
-             AND transaction_id >= $4 AND transaction_id < $5 ORDER BY position LIMIT $6"
-        );
         let (low, limit) = (Xid8(cursor.low), self.limit());
         let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 6] = [
             (&after.0, Type::INT8),
@@ -160,8 +179,9 @@ impl PostgresFeed {
             (&Xid8(high), Type::XID8),
             (&limit, Type::INT8),
         ];
-        let rows = client.query_typed(&sql, &params).await.map_err(away)?;
+        let rows = client.query_prepared(&PAGE_OF_WINDOW, &params).await.map_err(away)?;
         let events: Arc<[_]> = rows.iter().map(recorded_event).collect();
+        self.observations().events += rows.len();
         let full = rows.len() >= self.settings.page_events;
         let next = match rows.last() {
             Some(last) if full => {
@@ -178,19 +198,24 @@ impl PostgresFeed {
         Ok(FeedPage { events, cursor: next, caught_up: !full && high >= snapshot.horizon })
     }
 
-    /// An observation costs a transaction id, so one a second has to do.
     fn observation_is_due(&self) -> bool {
-        let observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
-        observations.newest_at.is_none_or(|at| at.elapsed() >= OBSERVE_EVERY)
+        let observations = self.observations();
+        observations.events >= OBSERVE_EVERY_EVENTS
+            || observations.newest_at.is_none_or(|at| at.elapsed() >= OBSERVE_EVERY)
+    }
+
+    fn observations(&self) -> MutexGuard<'_, Observations> {
+        self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observe(&self, snapshot: Snapshot) {
-        let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observations = self.observations();
         if let (Some((position, time_ms)), Some(own)) = (observations.previous, snapshot.own) {
             let newest = observations.known.back().map_or(0, |observation| observation.next);
             if own >= newest {
                 observations.known.push_back(Observation { next: own + 1, position, time_ms });
                 observations.newest_at = Some(Instant::now());
+                observations.events = 0;
             }
             if observations.known.len() > OBSERVATIONS_MAX {
                 observations.thin_out();
@@ -201,7 +226,7 @@ impl PostgresFeed {
 
     /// Raises the cursor's bounds to what is known of transactions from `low` on.
     fn narrowed(&self, cursor: FeedCursor, low: u64) -> FeedCursor {
-        let mut observations = self.observations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut observations = self.observations();
         let below = observations.known.partition_point(|observation| observation.next <= low);
         let Some(last) = below.checked_sub(1) else { return cursor };
         // Readers that are further behind have their own bounds in their cursors.
@@ -247,12 +272,9 @@ impl Feed for PostgresFeed {
     }
 }
 
-async fn snapshot(client: &Client, observe: bool) -> Result<Snapshot, StoreError> {
-    let sql = "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), clock_timestamp(), app_private.cluster_id(), \
-               (SELECT last_value - (NOT is_called)::int FROM event_store_position_seq), \
-               CASE WHEN $1 THEN pg_current_xact_id() END FROM pg_current_snapshot() s";
+async fn snapshot(client: &PooledClient, observe: bool) -> Result<Snapshot, StoreError> {
     let row = client
-        .query_typed(sql, &[(&observe, Type::BOOL)])
+        .query_prepared(SNAPSHOT, &[(&observe, Type::BOOL)])
         .await
         .map_err(away)?
         .pop()
