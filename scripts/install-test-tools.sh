@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and this system lacks: a headless browser, for the pages.
+# Installs what only the tests need and this system lacks: a headless browser, for the pages, and the commands that the
+# RUNBOOK's steps use, which a test runs as they stand there.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
 
-installed() {
+browser_installed() {
     local browser
     for browser in chromium chromium-browser google-chrome; do
         if command -v "$browser" >/dev/null; then return 0; fi
@@ -12,8 +13,18 @@ installed() {
     [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ]
 }
 
-if installed; then exit 0; fi
+missing=()
+for command in curl jq openssl; do
+    command -v "$command" >/dev/null || missing+=("$command")
+done
+if ! browser_installed; then missing+=(chromium); fi
+if [ ${#missing[@]} = 0 ]; then exit 0; fi
 case "$(package_manager)" in
-apt-get | dnf | apk | pacman) install_packages chromium ;;
-*) fail "install Chromium or Google Chrome, then run this again" ;;
+apt-get | dnf | apk | pacman) install_packages "${missing[@]}" ;;
+brew)
+    # There the browser is no package of the same kind.
+    [[ " ${missing[*]} " != *" chromium "* ]] || fail "install Chromium or Google Chrome, then run this again"
+    install_packages "${missing[@]}"
+    ;;
+*) fail "install ${missing[*]}, then run this again" ;;
 esac

@@ -1,12 +1,14 @@
 //! The composition root: settings → adapters → actors → server.
 
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codeccloud_actors::envelope::{Caller, Role};
 use codeccloud_actors::ids::{NodeId, TenantId, UserId};
 use codeccloud_actors::ports::{Clock, IdempotencyStore, Ids, StoreError, StreamStore};
+use codeccloud_actors::reference::MemberRole;
 use codeccloud_actors::runtime::{
     ProjectionPorts, ProjectionSettings, Projections, Runtime, RuntimePorts, RuntimeSettings,
 };
@@ -35,6 +37,9 @@ use crate::{demo, postgres};
 /// How long a request waits for a database connection before it is told to come back.
 const POOL_WAIT: Duration = Duration::from_millis(500);
 
+/// Between two looks at something that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -49,6 +54,8 @@ pub enum StartError {
     Settings(String),
     #[error("can't listen on {address}: {reason}")]
     Listen { address: SocketAddr, reason: std::io::Error },
+    #[error("stopped while it started")]
+    Interrupted,
 }
 
 /// A running server. It serves on the actix system that it was started on.
@@ -62,6 +69,8 @@ pub struct App {
     queries: Arc<dyn Queries>,
     reference: Arc<dyn Reference>,
     admin: Arc<Admin>,
+    /// For a stop, but for the embedded database's own.
+    stop_limit: Duration,
 }
 
 /// The connections that adapters share, each pool with one role.
@@ -73,18 +82,31 @@ struct Pools {
 }
 
 impl App {
-    /// Brings the database up to date and starts everything on it. Call it within an actix system.
-    pub async fn start(settings: &Settings, with_demo: bool, metrics: Prometheus) -> Result<App, StartError> {
+    /// Brings the database up to date and starts everything on it, or stops what it has started once `interrupted` is
+    /// over. Call it within an actix system.
+    pub async fn start(
+        settings: &Settings,
+        with_demo: bool,
+        metrics: Prometheus,
+        interrupted: impl Future<Output = ()>,
+    ) -> Result<App, StartError> {
+        let mut interrupted = pin!(interrupted);
         let embedded = match &settings.database.url {
             Some(_) => None,
-            None => Some(EmbeddedPostgres::start(&settings.data.dir).await?),
+            None => Some(tokio::select! {
+                started = EmbeddedPostgres::start(&settings.data.dir) => started?,
+                () = &mut interrupted => return Err(StartError::Interrupted),
+            }),
         };
         let url = match (&settings.database.url, &embedded) {
             (Some(url), _) => url.expose().clone(),
             (None, Some(embedded)) => embedded.url(),
             (None, None) => unreachable!("one of the two was just made"),
         };
-        let started = App::start_on(&url, settings, with_demo, metrics).await;
+        let started = tokio::select! {
+            started = App::start_on(&url, settings, with_demo, metrics) => started,
+            () = interrupted => Err(StartError::Interrupted),
+        };
         match started {
             Ok(app) => Ok(App { embedded, ..app }),
             Err(error) => {
@@ -168,12 +190,15 @@ impl App {
         ));
         let rendering = move || metrics.render();
         let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
+        let summaries = projections.appointment_summaries.published().clone();
         let admin = Admin::start(AdminPorts {
             queries: queries.clone(),
             reference: reference.clone(),
             authenticator: authenticator.clone(),
-            progress: projections.appointment_summaries.published().progress(),
+            progress: summaries.progress(),
+            change_of: Box::new(move |tenant_id| summaries.view().fold.change_of(tenant_id)),
             clock: clock.clone(),
+            request_limit: limits(settings).request,
         });
         let door = Arc::new(Door {
             commands: Arc::new(commands),
@@ -196,14 +221,27 @@ impl App {
         let server = http::serve(door, listener, admin::configure(admin.clone())).map_err(listen)?;
         let handle = server.handle();
         actix::spawn(server);
-        Ok(App { address, embedded: None, server: handle, runtime, projections, snapshots, queries, reference, admin })
+        let stop_limit = limits(settings).shutdown;
+        Ok(App {
+            address,
+            embedded: None,
+            server: handle,
+            runtime,
+            projections,
+            snapshots,
+            queries,
+            reference,
+            admin,
+            stop_limit,
+        })
     }
 
     /// The body of a booking that can be made now, for people who try the server for the first time.
     pub async fn example_booking(&self, tenant_id: TenantId) -> Option<serde_json::Value> {
         const WEEK_MS: i64 = 7 * DAY_MS;
         let reference = self.reference.tenant(tenant_id)?;
-        let service = reference.services.values().min_by_key(|service| service.duration_minutes)?;
+        let offered = reference.services.values().filter(|service| service.active);
+        let service = offered.min_by_key(|service| service.duration_minutes)?;
         let now = SystemClock.now();
         let caller = Caller { user_id: UserId(tenant_id.0), role: Role::Service };
         let query = AvailabilityQuery {
@@ -213,7 +251,7 @@ impl App {
             granularity_minutes: 15,
         };
         while self.projections.all().iter().any(|projection| !projection.status().live) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(LOOK).await;
         }
         let offers = self.queries.availability(Scope { tenant_id, caller }, query).await.ok()?;
         let offer = offers.first()?;
@@ -226,20 +264,45 @@ impl App {
         }))
     }
 
+    /// Somebody who leads the salon, if there is anybody.
+    pub fn owner_of(&self, tenant_id: TenantId) -> Option<UserId> {
+        let reference = self.reference.tenant(tenant_id)?;
+        let owners = reference.members.iter().filter(|(_, member)| member.role == MemberRole::Owner);
+        owners.map(|(user_id, _)| *user_id).min()
+    }
+
     /// Refuses new work, finishes what runs, snapshots aggregates, saves projections, and stops the embedded database.
+    ///
+    /// What runs has half of the limit at most, so that there is time to save.
     pub async fn stop(self) {
+        let deadline = Instant::now() + self.stop_limit;
         self.admin.close();
-        self.server.stop(true).await;
-        self.runtime.passivate_all();
-        for saved in self.projections.save_all().await {
-            if let Err(error) = saved {
-                tracing::warn!(%error, "a projection was not saved; it catches up from its last checkpoint");
-            }
+        let finishing = tokio::time::timeout(self.stop_limit / 2, self.server.stop(true));
+        if finishing.await.is_err() {
+            tracing::warn!("some requests were still running when the server stopped");
         }
-        self.snapshots.flush(Duration::from_secs(2)).await;
+        let leaving = tokio::time::timeout_at(deadline.into(), passivated(&self.runtime));
+        let saving = tokio::time::timeout_at(deadline.into(), self.projections.save_all());
+        let (left, saved) = tokio::join!(leaving, saving);
+        if left.is_err() || saved.is_err() {
+            tracing::warn!("not everything was saved in time; the next start makes it again from events");
+        }
+        for error in saved.into_iter().flatten().filter_map(Result::err) {
+            tracing::warn!(%error, "a projection was not saved; it catches up from its last checkpoint");
+        }
+        self.snapshots.flush(deadline.saturating_duration_since(Instant::now())).await;
         if let Some(embedded) = self.embedded {
             embedded.stop().await;
         }
+    }
+}
+
+/// Aggregates with a command under way leave when that is done.
+async fn passivated(runtime: &Runtime) {
+    runtime.passivate_all();
+    while runtime.active_actors() > 0 {
+        tokio::time::sleep(LOOK).await;
+        runtime.passivate_all();
     }
 }
 

@@ -59,7 +59,7 @@ pub const HTTP_REQUESTS: Metric = Metric {
     kind: Kind::Counter,
     unit: Unit::Count,
     labels: &["route", "method", "status"],
-    help: "Requests answered, by route as in the route table, method and status.",
+    help: "Requests answered, by route as in the route table or page, method and status.",
 };
 
 pub const HTTP_DURATION: Metric = Metric {
@@ -67,7 +67,7 @@ pub const HTTP_DURATION: Metric = Metric {
     kind: Kind::Histogram(LATENCIES),
     unit: Unit::Seconds,
     labels: &["route"],
-    help: "Time from a request's head to the end of its answer, by route; streams of events excluded.",
+    help: "Time from a request's head to its answer's head, by route; for a stream of events, until it begins.",
 };
 
 pub const IDEMPOTENT_REPLAYS: Metric = Metric {

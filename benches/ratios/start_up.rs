@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::database::BenchDir;
@@ -24,8 +25,7 @@ pub async fn measure(table: &mut Table) {
     eprintln!();
     client.batch_execute("vacuum analyze event_store; vacuum analyze stream_heads").await.expect("vacuumed");
     let events: i64 = client.query_one("select count(*) from event_store", &[]).await.expect("counts").get(0);
-    // The running server has read them all meanwhile, or does so before it stops; a stop saves what it knows.
-    ready(&server).await;
+    applied(&server, events).await;
     let (dir, _) = server.stop();
 
     let (server, seconds) = start(dir).await;
@@ -44,7 +44,23 @@ async fn start(dir: BenchDir) -> (Server, f64) {
     (server, began.elapsed().as_secs_f64())
 }
 
-/// Every projection is live and has nothing left to apply.
+/// Until the projections have folded them all: a stop saves what they know, which is where the next start goes on.
+async fn applied(server: &Server, events: i64) {
+    // Each event is of one of three kinds of streams, and each kind is folded by one of these.
+    const EACH_ONCE: [&str; 3] = ["appointment_summaries", "availability", "loyalty_balances"];
+    loop {
+        let status: Vec<Value> =
+            serde_json::from_str(&server.output(&["projections", "status", "--json"])).expect("a document");
+        let folded = status.iter().filter(|row| EACH_ONCE.iter().any(|name| row["projection"] == *name));
+        let folded: i64 = folded.filter_map(|row| row["eventsApplied"].as_i64()).sum();
+        if folded >= events {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+}
+
+/// Every projection is live: caught up with the events.
 async fn ready(server: &Server) {
     let url = format!("{}/health/ready", server.url);
     while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {

@@ -36,6 +36,16 @@ impl Admin {
         let scope = Scope { tenant_id: identity.tenant_id, caller };
         Ok(Visitor { scope, reference, expires_at: identity.expires_at })
     }
+
+    /// As [`Admin::visitor`], of somebody whose membership memory may not know yet.
+    pub async fn newcomer(&self, token: &str) -> Result<Visitor, Refusal> {
+        let refused = self.visitor(token);
+        if let (Err(Refusal::Forbidden), Ok(identity)) = (&refused, self.ports.authenticator.authenticate(token)) {
+            self.ports.reference.look_again(identity.tenant_id, identity.user_id).await;
+            return self.visitor(token);
+        }
+        refused
+    }
 }
 
 fn may_look(role: Role) -> bool {

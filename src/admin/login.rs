@@ -26,7 +26,7 @@ pub async fn form() -> HttpResponse {
 /// What is no form of ours is a form without a token.
 pub async fn enter(admin: Data<Admin>, request: HttpRequest, entry: Option<Form<Entry>>) -> HttpResponse {
     let token = entry.as_ref().map_or("", |entry| entry.token.trim());
-    match admin.visitor(token) {
+    match admin.newcomer(token).await {
         Ok(visitor) => {
             let life = visitor.expires_at.as_millis().saturating_sub(admin.ports.clock.now().as_millis());
             html::redirect("/admin").cookie(cookie(&request, token, Duration::milliseconds(life))).finish()

@@ -9,19 +9,22 @@ mod lanes;
 mod login;
 mod page;
 mod stream;
+mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, Resource};
+use actix_web::web::{Data, ServiceConfig, to};
+use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::ports::{Clock, FeedCursor};
 use tokio::sync::watch;
 
-use crate::http::{Problem, Slug};
+use streams::Streams;
+
+use crate::http::{self, Verb};
 use crate::ports::{Authenticator, Queries, Reference};
 
 pub struct AdminPorts {
@@ -30,7 +33,11 @@ pub struct AdminPorts {
     pub authenticator: Arc<dyn Authenticator>,
     /// How far the bookings that `queries` shows have come.
     pub progress: watch::Receiver<FeedCursor>,
+    /// Another number whenever the bookings of a tenant have changed: the feed moves for everybody's.
+    pub change_of: Box<dyn Fn(TenantId) -> u64 + Send + Sync>,
     pub clock: Arc<dyn Clock>,
+    /// From a request's head to its answer's.
+    pub request_limit: Duration,
 }
 
 pub struct Admin {
@@ -38,12 +45,14 @@ pub struct Admin {
     /// When the feed was last heard of; 0 is never. It moves even without events: it polls.
     heard_ms: AtomicI64,
     closing: watch::Sender<bool>,
+    streams: Streams,
 }
 
 impl Admin {
     /// Call it within a tokio runtime.
     pub fn start(ports: AdminPorts) -> Arc<Admin> {
-        let admin = Arc::new(Admin { ports, heard_ms: AtomicI64::new(0), closing: watch::Sender::new(false) });
+        let (heard_ms, closing) = (AtomicI64::new(0), watch::Sender::new(false));
+        let admin = Arc::new(Admin { ports, heard_ms, closing, streams: Streams::default() });
         tokio::spawn(listen(admin.clone()));
         admin
     }
@@ -77,22 +86,13 @@ async fn listen(admin: Arc<Admin>) {
 
 pub fn configure(admin: Arc<Admin>) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
     move |config| {
+        let page = |path, handlers| http::page(path, admin.ports.request_limit, handlers);
         config
             .app_data(Data::from(admin.clone()))
-            .service(only("/admin", "GET").get(page::show))
-            .service(only("/admin/login", "GET, POST").get(login::form).post(login::enter))
-            .service(only("/admin/logout", "POST").post(login::leave))
-            .service(only("/admin/assets/{name}", "GET").get(page::asset))
-            .service(only("/admin/stream", "GET").get(stream::open));
+            .service(page("/admin", vec![(Verb::Get, to(page::show))]))
+            .service(page("/admin/login", vec![(Verb::Get, to(login::form)), (Verb::Post, to(login::enter))]))
+            .service(page("/admin/logout", vec![(Verb::Post, to(login::leave))]))
+            .service(page("/admin/assets/{name}", vec![(Verb::Get, to(page::asset))]))
+            .service(page("/admin/stream", vec![(Verb::Get, to(stream::open))]));
     }
-}
-
-/// Other methods than `allowed` are told so.
-fn only(path: &str, allowed: &'static str) -> Resource {
-    let refuse = move |request: HttpRequest| async move {
-        Problem::new(Slug::MethodNotAllowed, format!("this page knows {allowed}"))
-            .with_header(header::ALLOW, HeaderValue::from_static(allowed))
-            .respond(&request)
-    };
-    web::resource(path).default_service(web::to(refuse))
 }

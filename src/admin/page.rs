@@ -11,6 +11,7 @@ use super::access::{self, Refusal, Visitor};
 use super::grid::{Day, grid};
 use super::html::{self, Text};
 use super::login;
+use crate::http::Problem;
 use crate::ports::{BookingFilter, QueryError};
 
 const SHELL: &str = include_str!("day.html");
@@ -77,14 +78,10 @@ fn notice(status: StatusCode, message: &str) -> HttpResponse {
     html::page(status, html::fill(NOTICE, &[("message", &Text(message).to_string())]))
 }
 
-pub async fn asset(name: Path<String>) -> HttpResponse {
-    match ASSETS.iter().find(|(known, ..)| *known == name.as_str()) {
-        Some((_, kind, text)) => html::guarded(StatusCode::OK)
-            .content_type(*kind)
-            .insert_header((header::CACHE_CONTROL, "no-cache"))
-            .body(*text),
-        None => html::guarded(StatusCode::NOT_FOUND).finish(),
-    }
+pub async fn asset(name: Path<String>) -> Result<HttpResponse, Problem> {
+    let found = ASSETS.iter().find(|(known, ..)| *known == name.as_str());
+    let (_, kind, text) = found.ok_or_else(|| Problem::not_found("the asset"))?;
+    Ok(html::guarded(StatusCode::OK).content_type(*kind).insert_header((header::CACHE_CONTROL, "no-cache")).body(*text))
 }
 
 impl Admin {

@@ -2,13 +2,15 @@
 //! to the API: what it sends is the page's HTML.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use codeccloud_actors::metrics_catalogue::SSE_SUBSCRIBERS;
+use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::ports::FeedCursor;
+use codeccloud_actors::reference::TenantReference;
 use futures_util::stream::unfold;
 use serde_json::json;
 use tokio::sync::watch;
@@ -18,11 +20,14 @@ use super::Admin;
 use super::access::{self, Refusal, Visitor};
 use super::grid::Day;
 use super::page::{DayQuery, NO_DAY};
+use super::streams::OpenStream;
 use crate::http::{Problem, Slug};
 
 /// Also the heartbeat that keeps proxies from closing the stream.
 const BEAT: Duration = Duration::from_secs(1);
-/// Between two looks at the day, however fast the feed moves.
+/// Until somebody with too many streams may have closed one.
+const RETRY_SECONDS: u16 = 5;
+/// Between two looks at the day, however fast the salon's bookings change.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub async fn open(admin: Data<Admin>, request: HttpRequest, query: Query<DayQuery>) -> HttpResponse {
@@ -34,7 +39,12 @@ pub async fn open(admin: Data<Admin>, request: HttpRequest, query: Query<DayQuer
     let Some(day) = query.day(&admin, &visitor) else {
         return Problem::new(Slug::BadRequest, NO_DAY).respond(&request);
     };
-    let events = unfold(Subscriber::new(admin, token, day), |mut subscriber| async {
+    let Some(open) = admin.streams.open(visitor.scope.tenant_id, visitor.scope.caller.user_id) else {
+        let problem = Problem::new(Slug::RateLimited, "you have too many of these streams open");
+        return problem.with_header(header::RETRY_AFTER, RETRY_SECONDS.into()).respond(&request);
+    };
+    let subscriber = Subscriber::new(admin, token, visitor.scope.tenant_id, day, open);
+    let events = unfold(subscriber, |mut subscriber| async {
         subscriber.next().await.map(|event| (Ok::<_, actix_web::Error>(event), subscriber))
     });
     HttpResponse::Ok()
@@ -55,36 +65,57 @@ fn refused(refusal: Refusal, request: &HttpRequest) -> HttpResponse {
 struct Subscriber {
     admin: Data<Admin>,
     token: String,
+    tenant_id: TenantId,
     day: Day,
     progress: watch::Receiver<FeedCursor>,
     closing: watch::Receiver<bool>,
     beat: Interval,
     next_look: Instant,
-    /// Where the feed was at the last look: it also moves, by its polls, when there is nothing new.
-    looked_at: Option<FeedCursor>,
+    /// What the last look was at.
+    seen: Option<Seen>,
     /// Of the grid that was sent last.
     sent: Option<u64>,
+    _open: OpenStream,
+}
+
+/// All that a day is made of, by marks that are cheap to compare: the feed moves for every tenant, and by its polls when
+/// there is nothing new.
+#[derive(PartialEq)]
+struct Seen {
+    change: u64,
+    /// The very same reference data, not merely equal ones.
+    reference: Option<Same>,
+}
+
+struct Same(Arc<TenantReference>);
+
+impl PartialEq for Same {
+    fn eq(&self, other: &Same) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Subscriber {
-    fn new(admin: Data<Admin>, token: String, day: Day) -> Subscriber {
-        metrics::gauge!(SSE_SUBSCRIBERS.name).increment(1.0);
+    fn new(admin: Data<Admin>, token: String, tenant_id: TenantId, day: Day, open: OpenStream) -> Subscriber {
         let mut progress = admin.ports.progress.clone();
         // The first look is due at once: the page may be older than this stream.
         progress.mark_changed();
         let closing = admin.closing.subscribe();
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let next_look = Instant::now();
         Subscriber {
             admin,
             token,
+            tenant_id,
             day,
             progress,
             closing,
             beat,
-            next_look: Instant::now(),
-            looked_at: None,
+            next_look,
+            seen: None,
             sent: None,
+            _open: open,
         }
     }
 
@@ -104,21 +135,25 @@ impl Subscriber {
                 }
                 moved = moved => {
                     moved.ok()?;
-                    let visitor = self.admin.visitor(&self.token).ok()?;
-                    if let Some(event) = self.look(&visitor).await {
-                        return Some(event);
+                    let now = self.as_of_now();
+                    if self.seen.as_ref() != Some(&now) {
+                        let visitor = self.admin.visitor(&self.token).ok()?;
+                        if let Some(event) = self.look(&visitor, now).await {
+                            return Some(event);
+                        }
                     }
                 }
             }
         }
     }
 
+    fn as_of_now(&self) -> Seen {
+        let ports = &self.admin.ports;
+        Seen { change: (ports.change_of)(self.tenant_id), reference: ports.reference.tenant(self.tenant_id).map(Same) }
+    }
+
     /// The day, if it is not what was sent last.
-    async fn look(&mut self, visitor: &Visitor) -> Option<Bytes> {
-        let cursor = *self.progress.borrow_and_update();
-        if self.looked_at == Some(cursor) {
-            return None;
-        }
+    async fn look(&mut self, visitor: &Visitor, now: Seen) -> Option<Bytes> {
         let looked = self.admin.fragment(visitor, &self.day).await;
         self.next_look = Instant::now() + PAUSE;
         let Ok(fragment) = looked else {
@@ -126,7 +161,7 @@ impl Subscriber {
             self.progress.mark_changed();
             return None;
         };
-        self.looked_at = Some(cursor);
+        self.seen = Some(now);
         let hash = hash_of(&fragment);
         let is_new = self.sent.replace(hash) != Some(hash);
         is_new.then(|| event("day", &fragment))
@@ -135,12 +170,6 @@ impl Subscriber {
     fn feed(&self) -> Bytes {
         let (position, age_ms) = self.admin.feed();
         event("feed", &json!({ "position": position, "ageMs": age_ms }).to_string())
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        metrics::gauge!(SSE_SUBSCRIBERS.name).decrement(1.0);
     }
 }
 

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::load::LoadArgs;
-use crate::settings::{self, Settings, Sources};
+use crate::settings::{self, Fault, Settings, Source, Sources};
 
 #[derive(Parser)]
 #[command(name = "codeccloud", version, about = "The booking backend of CodecCloud")]
@@ -106,11 +106,28 @@ fn load_settings(cli: &Cli) -> Result<Settings, Vec<String>> {
     {
         flags.push(("server.listen", listen.clone()));
     }
+    let mut malformed = Vec::new();
     for pair in &cli.common.set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| vec![format!("--set {pair}: it takes KEY=VALUE")])?;
-        flags.push((key, value.to_owned()));
+        match pair.split_once('=') {
+            Some((key, value)) => flags.push((key, value.to_owned())),
+            None => malformed.push(Fault {
+                source: Source::Flag,
+                key: pair.clone(),
+                problem: "--set takes KEY=VALUE".to_owned(),
+            }),
+        }
     }
-    let lines = |faults: Vec<settings::Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let sources = Sources::of_process(cli.common.config.clone(), &flags).map_err(lines)?;
-    settings::load(sources).map_err(lines)
+    let mut sources = Sources::of_process(cli.common.config.clone(), &flags);
+    sources.faults.append(&mut malformed);
+    let loaded = match cli.command {
+        Command::Serve(_) => settings::load_for_start(sources),
+        Command::Token(_)
+        | Command::Tenant(_)
+        | Command::Database(_)
+        | Command::Schema(_)
+        | Command::Projections(_)
+        | Command::Vault(_)
+        | Command::Load(_) => settings::load(sources),
+    };
+    loaded.map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }

@@ -1,11 +1,12 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::Outcome;
 use super::access::Opened;
 use crate::postgres::DatabaseRole;
-use crate::postgres::schema;
+use crate::postgres::schema::{self, MigrationStatus};
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
@@ -13,7 +14,11 @@ pub(super) enum SchemaCommand {
     /// Apply what is missing
     Apply,
     /// Show which migrations are applied
-    Status,
+    Status {
+        /// One JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Undo migrations down to the given number, which stays
     Rollback {
         #[arg(long, value_name = "NUMBER")]
@@ -30,12 +35,7 @@ pub(super) async fn run(settings: Settings, command: SchemaCommand) -> Outcome {
             applied.iter().for_each(|migration| println!("applied {:04}_{}", migration.number, migration.name));
             println!("the schema is up to date");
         }
-        SchemaCommand::Status => {
-            for migration in schema::status(&owner).await.map_err(explained)? {
-                let when = migration.applied_at.map_or_else(|| "not applied".to_owned(), |at| at.to_string());
-                println!("{:04}_{:20} {when}", migration.number, migration.name);
-            }
-        }
+        SchemaCommand::Status { json } => print_status(&schema::status(&owner).await.map_err(explained)?, json),
         SchemaCommand::Rollback { to } => {
             let undone = schema::rollback(&mut owner, to).await.map_err(explained)?;
             undone.iter().for_each(|migration| println!("undone {:04}_{}", migration.number, migration.name));
@@ -43,6 +43,18 @@ pub(super) async fn run(settings: Settings, command: SchemaCommand) -> Outcome {
     }
     opened.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_status(migrations: &[MigrationStatus], as_json: bool) {
+    if as_json {
+        let row = |m: &MigrationStatus| json!({ "number": m.number, "name": m.name, "appliedAt": m.applied_at });
+        println!("{}", Value::from_iter(migrations.iter().map(row)));
+        return;
+    }
+    for migration in migrations {
+        let when = migration.applied_at.map_or_else(|| "not applied".to_owned(), |at| at.to_string());
+        println!("{:04}_{:20} {when}", migration.number, migration.name);
+    }
 }
 
 /// With what Postgres said, which stands in the error's source.

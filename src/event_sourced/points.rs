@@ -60,7 +60,9 @@ impl EventSourcedQueries {
             events.extend(page.into_iter().filter(|event| event.version <= last));
             at = end;
         }
-        items.extend(events.iter().rev().filter_map(entry));
+        for event in events.iter().rev() {
+            items.push(entry(event)?);
+        }
         Ok(Page { items, more: first > Version::NONE })
     }
 
@@ -83,9 +85,11 @@ impl EventSourcedQueries {
     }
 }
 
-fn entry(recorded: &RecordedEvent) -> Option<LoyaltyEntry> {
-    let event = LoyaltyBalanceEvent::from_event(recorded.event.as_ref().ok()?)?;
-    Some(entry_of(event, recorded.version, recorded.occurred_at))
+/// An event that can't be read fails the whole history: with a gap, it would not add up.
+fn entry(recorded: &RecordedEvent) -> Result<LoyaltyEntry, QueryError> {
+    let read = recorded.event.as_ref().map_err(|unreadable| QueryError::Unavailable(unreadable.to_string()))?;
+    let event = LoyaltyBalanceEvent::from_event(read).expect("a balance's stream has a balance's events");
+    Ok(entry_of(event, recorded.version, recorded.occurred_at))
 }
 
 fn entry_of(event: &LoyaltyBalanceEvent, version: Version, occurred_at: Timestamp) -> LoyaltyEntry {

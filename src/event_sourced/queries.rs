@@ -19,6 +19,9 @@ use crate::ports::{
     Reference, Scope, SlotOffer, UtilisationDay,
 };
 
+/// Slots of one answer at most: some ten megabytes of JSON, and more than a week of fifty people around the clock.
+const SLOTS_MAX: usize = 50_000;
+
 /// Queries in scale mode: from the projections, in memory.
 pub struct EventSourcedQueries {
     pub(super) ports: QueryPorts,
@@ -86,7 +89,11 @@ impl EventSourcedQueries {
             now: self.ports.clock.now(),
         };
         let mut offers = Vec::new();
-        for member in members {
+        for (nth, member) in members.into_iter().enumerate() {
+            if nth > 0 {
+                // A large salon's quarter takes a while: others get their turn, and the time limit its effect.
+                tokio::task::yield_now().await;
+            }
             let calendar = view.fold.model.calendar(scope.tenant_id, member.id).unwrap_or(&never_booked);
             let bookable = bookable_slots(calendar, &reference, member, service, &slots);
             offers.extend(bookable.into_iter().map(|slot| SlotOffer {
@@ -94,6 +101,9 @@ impl EventSourcedQueries {
                 service_id: service.id,
                 staff_id: member.id,
             }));
+            if offers.len() > SLOTS_MAX {
+                return Err(QueryError::TooManySlots { slots_max: SLOTS_MAX });
+            }
         }
         if query.staff_id.is_none() {
             offers.sort_unstable_by_key(|offer| (offer.slot.start, offer.staff_id));

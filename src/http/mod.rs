@@ -26,11 +26,12 @@ mod services;
 mod session;
 mod staff;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod trace;
 mod unmatched;
 mod validate;
 
+use std::future::ready;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,12 +42,12 @@ use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpRequest, HttpServer, Resource};
 use codeccloud_actors::ports::{Clock, Ids};
 
 pub use problem::{Problem, Slug};
 pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
-pub use route::{Access, Route};
+pub use route::{Access, Route, Verb};
 pub use routes::ROUTES;
 
 use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Reference};
@@ -137,11 +138,24 @@ fn resources(door: &Arc<Door>) -> impl FnOnce(&mut ServiceConfig) {
         paths.dedup();
         for path in paths {
             let siblings = ROUTES.iter().filter(|route| route.path == path);
-            let resource =
-                siblings.fold(web::resource(path), |resource, route| resource.route(gate::guarded(route, &door)));
-            config.service(resource.default_service(web::to(unmatched::unknown_method)));
+            let handlers = siblings.map(|route| (route.verb, gate::guarded(route, &door)));
+            config.service(resource(path, handlers.collect()));
         }
     }
+}
+
+/// A page of another module: what goes for the routes of the table goes for it too, except that no role is asked for.
+/// `limit` is for its answer's head; a stream may go on.
+pub fn page(path: &'static str, limit: Duration, handlers: Vec<(Verb, actix_web::Route)>) -> Resource {
+    let framed = |(verb, handler)| (verb, gate::framed(verb, path, limit, handler));
+    resource(path, handlers.into_iter().map(framed).collect())
+}
+
+fn resource(path: &str, handlers: Vec<(Verb, actix_web::Route)>) -> Resource {
+    let known: Vec<Verb> = handlers.iter().map(|(verb, _)| *verb).collect();
+    let refuse = move |request: HttpRequest| ready(unmatched::unknown_method(&request, &known));
+    let resource = handlers.into_iter().fold(web::resource(path), |resource, (_, handler)| resource.route(handler));
+    resource.default_service(web::to(refuse))
 }
 
 fn cors(origins: &[String]) -> Cors {

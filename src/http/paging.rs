@@ -3,6 +3,8 @@
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -64,18 +66,24 @@ impl<T> Listing<T> {
     }
 }
 
-/// A page of a small list that is in memory as a whole, ordered by name, then id. The cursor is the id of the last item.
+/// A page of a small list that is in memory as a whole, ordered by name, then id. The cursor holds both of the last item,
+/// which may be gone, or hidden, when the next page is asked for.
 pub fn by_name<T>(mut items: Vec<(&str, Uuid, T)>, cursor: Option<&str>, limit: usize) -> Result<Listing<T>, Problem> {
     items.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
     let first = match cursor {
         None => 0,
         Some(cursor) => {
-            let last: Uuid = cursor.parse().map_err(|_| unreadable_cursor())?;
-            items.iter().position(|(_, id, _)| *id == last).ok_or_else(unreadable_cursor)? + 1
+            let (name, id) = read_cursor(cursor).ok_or_else(unreadable_cursor)?;
+            items.partition_point(|item| (item.0, item.1) <= (name.as_str(), id))
         }
     };
     let more = items.len() > first + limit;
     let page: Vec<(&str, Uuid, T)> = items.into_iter().skip(first).take(limit).collect();
-    let next_cursor = page.last().filter(|_| more).map(|(_, id, _)| id.to_string());
+    let next_cursor = page.last().filter(|_| more).map(|(name, id, _)| format!("{id}.{}", BASE64.encode(name)));
     Ok(Listing { data: page.into_iter().map(|(_, _, item)| item).collect(), next_cursor })
+}
+
+fn read_cursor(cursor: &str) -> Option<(String, Uuid)> {
+    let (id, name) = cursor.split_once('.')?;
+    Some((String::from_utf8(BASE64.decode(name).ok()?).ok()?, id.parse().ok()?))
 }

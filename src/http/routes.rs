@@ -181,10 +181,12 @@ pub static ROUTES: &[Route] = &[
         summary: "Give one day hours of its own",
         body: Some(schema::<ExceptionHours>),
         success: ok::<WorkingHours>(),
+        versions: Versions::Change,
         ..Route::new(Verb::Put, "/v1/staff/{staffId}/exceptions/{date}", MANAGERS, || to(staff::put_exception))
     },
     Route {
         summary: "Let one day have the weekly hours again",
+        versions: Versions::Change,
         ..Route::new(Verb::Delete, "/v1/staff/{staffId}/exceptions/{date}", MANAGERS, || to(staff::clear_exception))
     },
     Route {

@@ -9,11 +9,11 @@ use crate::telemetry;
 
 const TRACEPARENT: &str = "traceparent";
 
-/// `name` is what traces call it.
+/// On the level of errors, so that a log of nothing but them says which request failed too. `name` is what traces call it.
 pub fn request_span(name: &str, method: &'static str, route: &'static str, request: &HttpRequest) -> Span {
     let id = request_id::header(request);
     // All that is known already in one go: the log formats a span's fields anew with each call that adds some.
-    let span = tracing::info_span!(
+    let span = tracing::error_span!(
         "request",
         otel.name = name,
         otel.kind = "server",

@@ -13,7 +13,6 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use super::metrics::RouteMetrics;
 use super::problem::{MEDIA_TYPE, Problem, Slug};
 use super::route::Verb;
-use super::routes::ROUTES;
 use super::{request_id, trace};
 
 const LABEL: &str = "unmatched";
@@ -25,15 +24,14 @@ pub async fn unknown_route(request: HttpRequest) -> HttpResponse {
     response
 }
 
-pub async fn unknown_method(request: HttpRequest) -> HttpResponse {
+/// Of a resource with other methods than these.
+pub fn unknown_method(request: &HttpRequest, known: &[Verb]) -> HttpResponse {
     let started = Instant::now();
-    let path = request.match_pattern().unwrap_or_default();
-    let verbs: Vec<&str> = ROUTES.iter().filter(|route| route.path == path).map(|route| route.verb.as_str()).collect();
-    let allowed = verbs.join(", ");
+    let allowed = known.iter().map(|verb| verb.as_str()).collect::<Vec<_>>().join(", ");
     let allow = HeaderValue::from_str(&allowed).expect("verbs are ASCII");
     let problem = Problem::new(Slug::MethodNotAllowed, format!("this resource knows {allowed}"));
-    let response = problem.with_header(header::ALLOW, allow).respond(&request);
-    observe(&request, response.status(), started);
+    let response = problem.with_header(header::ALLOW, allow).respond(request);
+    observe(request, response.status(), started);
     response
 }
 

@@ -16,7 +16,8 @@ use super::random::Random;
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// What tokio's timer may add to a wait that the server has no part in: it ticks, and rounds up, in milliseconds.
-const TIMER_SLACK: Duration = Duration::from_millis(2);
+pub const TIMER_SLACK_MICROS: u64 = 2_000;
+const TIMER_SLACK: Duration = Duration::from_micros(TIMER_SLACK_MICROS);
 
 /// Keeps the random stream of the schedule apart from those of workers, which count from 0.
 const RANDOM_STREAM: u64 = u64::MAX;

@@ -46,9 +46,25 @@ enum Problem {
     Absent(BookingId),
     Duplicate(BookingId),
     Unlisted(BookingId),
-    Elsewhere { booking: BookingId, asked: Slot, listed: Slot },
-    Overlap { staff: StaffId, one: Listed, other: Listed },
-    NotVerified { staff: StaffId, why: String },
+    Elsewhere {
+        booking: BookingId,
+        asked: Slot,
+        listed: Slot,
+    },
+    /// Nobody but the load tester acts on what it books, and it neither cancels nor completes.
+    Ended {
+        booking: BookingId,
+        status: Status,
+    },
+    Overlap {
+        staff: StaffId,
+        one: Listed,
+        other: Listed,
+    },
+    NotVerified {
+        staff: StaffId,
+        why: String,
+    },
 }
 
 /// A booking as the list shows it.
@@ -203,6 +219,9 @@ fn examine(staff: StaffId, acknowledged: &[Acknowledged], listed: &[Listed]) -> 
             Some((found, _)) if found.slot() != aim.slot => {
                 problems.push(Problem::Elsewhere { booking: *booking, asked: aim.slot, listed: found.slot() });
             }
+            Some((found, _)) if !found.status.is_active() => {
+                problems.push(Problem::Ended { booking: *booking, status: found.status });
+            }
             Some(_) => {}
         }
     }
@@ -240,6 +259,9 @@ impl fmt::Display for Problem {
                 "booking {booking} was acknowledged for {} to {} but is listed for {} to {}",
                 asked.start, asked.end, listed.start, listed.end
             ),
+            Problem::Ended { booking, status } => {
+                write!(f, "booking {booking} was acknowledged but is listed as {status:?}")
+            }
             Problem::Overlap { staff, one, other } => write!(
                 f,
                 "staff {staff}: booking {} ({} to {}) overlaps {} ({} to {})",
@@ -250,10 +272,20 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Verdict {
+    /// A run in which nothing was booked has shown nothing.
+    pub fn passed(&self) -> bool {
+        self.problems == 0 && self.acknowledged > 0
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (acknowledged, listed) = (Count(self.acknowledged), Count(self.listed));
-        if self.problems == 0 {
+        if self.acknowledged == 0 && self.problems == 0 {
+            return write!(f, "check: FAILED; nothing to check, no booking was acknowledged");
+        }
+        if self.passed() {
             return write!(
                 f,
                 "check: passed; all {acknowledged} acknowledged bookings exist once, none of {listed} listed overlap"
@@ -308,6 +340,8 @@ mod tests {
         let moved = Listed { slot_end: three.slot_end.plus_minutes(5), ..three };
         let displaced = Problem::Elsewhere { booking: three.id, asked: three.slot(), listed: moved.slot() };
         assert_eq!(examine(STAFF, &entries, &[one, two, moved]), [displaced]);
+        let (cancelled, status) = (Listed { status: Status::Cancelled, ..two }, Status::Cancelled);
+        assert_eq!(examine(STAFF, &entries, &[one, cancelled, three]), [Problem::Ended { booking: two.id, status }]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::args::LoadArgs;
+use super::arrivals::TIMER_SLACK_MICROS;
 use super::check::Verdict;
 use super::client::ExchangeError;
 use super::recorder::{Recorder, Tally};
@@ -18,6 +19,8 @@ use super::requests::Kind;
 pub struct Report {
     /// `null` in a closed loop.
     pub target_rate: Option<f64>,
+    /// With a rate, how much later than its time a request may leave without that counting as the server's delay.
+    pub timer_slack_micros: u64,
     pub connections: u32,
     pub tenants: usize,
     /// Staff members booked, all tenants together.
@@ -78,6 +81,7 @@ impl Report {
         let kinds = Kind::ALL.into_iter().map(|kind| (kind, KindReport::new(recorder.tally(kind))));
         Report {
             target_rate: args.rate,
+            timer_slack_micros: args.rate.map_or(0, |_| TIMER_SLACK_MICROS),
             connections: args.connections,
             tenants: outcome.tenants,
             people: outcome.people,
@@ -97,7 +101,7 @@ impl Report {
     }
 
     pub fn check_failed(&self) -> bool {
-        self.check.as_ref().is_some_and(|verdict| verdict.problems > 0)
+        self.check.as_ref().is_some_and(|verdict| !verdict.passed())
     }
 
     /// One line of JSON.
@@ -132,6 +136,13 @@ impl fmt::Display for Report {
             "{loop_kind}, {} connections, {} tenants, {} staff, {:.1} s",
             self.connections, self.tenants, self.people, self.elapsed_seconds
         )?;
+        if self.timer_slack_micros > 0 {
+            let slack = self.timer_slack_micros / 1_000;
+            writeln!(
+                f,
+                "latencies count from the time of arrival, but for the up to {slack} ms that the timer is late"
+            )?;
+        }
         writeln!(f, "answers   {:>12}  {:>10.1}/s", Count(self.answers), self.answers_per_second)?;
         writeln!(f, "bookings  {:>12}  {:>10.1}/s", Count(self.bookings), self.bookings_per_second)?;
         writeln!(f, "\nlatency, ms          p50        p90        p99      p99.9        max")?;
@@ -230,6 +241,7 @@ mod tests {
             Verdict { acknowledged: 1_000, listed: 999, people: 4, problems: 1, first: vec!["gone".to_owned()] };
         let report = report(Some(verdict));
         assert!(report.check_failed());
+        assert_eq!(report.timer_slack_micros, TIMER_SLACK_MICROS);
         let text = report.to_string();
         for part in
             ["open loop at 50/s", "bookings         1,000        50.0/s", "404: 1", "3 arrivals", "ended early", "gone"]
@@ -240,5 +252,13 @@ mod tests {
         assert_eq!(json["kinds"]["book"]["statuses"]["201"], 1_000);
         assert_eq!(json["check"]["problems"], 1);
         assert!(json["kinds"]["get"]["latencyMicros"]["p99.9"].is_u64());
+    }
+
+    #[test]
+    fn a_run_without_bookings_has_shown_nothing() {
+        let verdict = Verdict { acknowledged: 0, listed: 7, people: 4, problems: 0, first: Vec::new() };
+        let report = report(Some(verdict));
+        assert!(report.check_failed());
+        assert!(report.to_string().ends_with("nothing to check, no booking was acknowledged"), "{report}");
     }
 }

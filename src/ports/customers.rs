@@ -6,6 +6,9 @@ use futures_util::future::BoxFuture;
 use crate::vault::CustomerProfile;
 
 /// Personal data, as far as the door shows or changes it. Whoever was erased is not there.
+///
+/// A list of bookings is shown while the database is away, from memory, and so without what of this only the database
+/// holds: profiles that were not read of late, and all reasons. Asked for one customer, it is unavailable instead.
 pub trait Customers: Send + Sync + 'static {
     fn profiles<'a>(
         &'a self,

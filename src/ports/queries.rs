@@ -9,7 +9,8 @@ use jiff::civil::Date;
 ///
 /// A `customer` sees the own bookings and points only; what is another's is as if it weren't there.
 pub trait Queries: Send + Sync + 'static {
-    /// In order of time, then of staff. `NotFound` for a service or a staff member that isn't there.
+    /// In order of time, then of staff. `NotFound` for a service or a staff member that isn't there; `TooManySlots` rather
+    /// than an answer without bound.
     fn availability(&self, scope: Scope, query: AvailabilityQuery)
     -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>>;
 
@@ -131,6 +132,9 @@ pub struct UtilisationDay {
 pub enum QueryError {
     #[error("{0} not found")]
     NotFound(&'static str),
+    /// The answer would have more of them than anybody reads.
+    #[error("more than {slots_max} slots")]
+    TooManySlots { slots_max: usize },
     #[error("{0}")]
     Unavailable(String),
 }

@@ -76,6 +76,7 @@ pub trait Reference: Send + Sync + 'static {
         caller: Caller,
         id: StaffId,
         exception: HoursException,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>>;
 
     fn time_off(&self, tenant_id: TenantId, id: StaffId) -> BoxFuture<'_, Result<Vec<TimeOffEntry>, ReferenceError>>;

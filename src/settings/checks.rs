@@ -44,12 +44,22 @@ impl Settings {
         self.database.url.is_none()
     }
 
-    /// Refuses secrets that are missing or known to everybody. With the embedded database, missing ones are generated.
+    /// Refuses what this version can't run as, and secrets that are missing or known to everybody. With the embedded
+    /// database, missing ones are generated.
     pub fn check_for_start(&self, embedded: bool) -> Result<(), Vec<Fault>> {
-        if embedded {
-            return Ok(());
-        }
         let mut faults = Vec::new();
+        if !self.scale.feature {
+            let problem = "this version runs in scale mode only; expected on".to_owned();
+            let source = Source::Environment("FEATURE_SCALE".to_owned());
+            faults.push(Fault { source, key: "scale.feature".to_owned(), problem });
+        }
+        if !embedded {
+            self.check_secrets(&mut faults);
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    fn check_secrets(&self, faults: &mut Vec<Fault>) {
         let mut fault = |variable: &str, key: &str, problem: &str| {
             let source = Source::Environment(variable.to_owned());
             faults.push(Fault { source, key: key.to_owned(), problem: problem.to_owned() });
@@ -81,7 +91,6 @@ impl Settings {
             }
             Some(_) => {}
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }
 

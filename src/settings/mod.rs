@@ -49,14 +49,24 @@ pub struct Settings {
 
 /// All faults come at once, so that a bad configuration is put right in one go.
 pub fn load(sources: Sources) -> Result<Settings, Vec<Fault>> {
-    let mut overlay = Overlay::of_defaults();
+    let data_dir = default_data_dir(&sources);
+    overlaid(sources).into_settings(data_dir)
+}
+
+/// As [`load`], with what else a server asks for, at once with all other faults.
+pub fn load_for_start(sources: Sources) -> Result<Settings, Vec<Fault>> {
+    let data_dir = default_data_dir(&sources);
+    overlaid(sources).into_settings_for_start(data_dir)
+}
+
+fn overlaid(sources: Sources) -> Overlay {
+    let mut overlay = Overlay::of_defaults(sources.faults);
     if let Some(file) = &sources.file {
         overlay.apply_file(file);
     }
     overlay.apply_environment(&sources.environment);
     overlay.apply_flags(&sources.flags);
-    let data_dir = default_data_dir(&sources);
-    overlay.into_settings(data_dir)
+    overlay
 }
 
 fn default_data_dir(sources: &Sources) -> Option<PathBuf> {

@@ -19,9 +19,10 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    pub fn of_defaults() -> Overlay {
+    /// `faults` are those of sources that can't be laid over.
+    pub fn of_defaults(faults: Vec<Fault>) -> Overlay {
         let defaults: Table = toml::from_str(DEFAULTS).expect("the embedded defaults are TOML");
-        Overlay { values: defaults.clone(), defaults, set_by: BTreeMap::new(), faults: Vec::new() }
+        Overlay { values: defaults.clone(), defaults, set_by: BTreeMap::new(), faults }
     }
 
     pub fn apply_file(&mut self, file: &ConfigFile) {
@@ -72,6 +73,24 @@ impl Overlay {
 
     /// `data_dir` is where data is kept when nothing says where.
     pub fn into_settings(mut self, data_dir: Option<PathBuf>) -> Result<Settings, Vec<Fault>> {
+        let settings = self.checked(data_dir)?;
+        if self.faults.is_empty() { Ok(settings) } else { Err(self.faults) }
+    }
+
+    pub fn into_settings_for_start(mut self, data_dir: Option<PathBuf>) -> Result<Settings, Vec<Fault>> {
+        let settings = self.checked(data_dir)?;
+        // A URL that can't be read names a database all the same.
+        let embedded = settings.is_embedded() && !self.is_known("database.url");
+        for fault in settings.check_for_start(embedded).err().unwrap_or_default() {
+            if !self.is_known(&fault.key) {
+                self.faults.push(fault);
+            }
+        }
+        if self.faults.is_empty() { Ok(settings) } else { Err(self.faults) }
+    }
+
+    /// Notes what is wrong with the values that there are now, each of which has the right type.
+    fn checked(&mut self, data_dir: Option<PathBuf>) -> Result<Settings, Vec<Fault>> {
         let mut settings = self.deserialize()?;
         if settings.data.dir.as_os_str().is_empty() {
             match data_dir {
@@ -80,12 +99,15 @@ impl Overlay {
             }
         }
         for contradiction in checks::contradictions(&settings) {
-            let is_known = |key: &&str| self.faults.iter().any(|fault| fault.key == **key);
-            if !contradiction.keys.iter().any(is_known) {
+            if !contradiction.keys.iter().any(|key| self.is_known(key)) {
                 self.fault(self.source_of(contradiction.keys[0]), contradiction.keys[0], contradiction.problem);
             }
         }
-        if self.faults.is_empty() { Ok(settings) } else { Err(self.faults) }
+        Ok(settings)
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.key == key)
     }
 
     /// The types of [`Settings`] check each value, but stop at the first fault: it is noted, the default takes the place

@@ -12,6 +12,8 @@ pub struct Sources {
     /// Key and value, such as `("server.listen", "127.0.0.1:0")`.
     pub flags: Vec<(String, String)>,
     pub is_root: bool,
+    /// Of what could not even be read.
+    pub faults: Vec<Fault>,
 }
 
 #[derive(Debug, Clone)]
@@ -22,17 +24,21 @@ pub struct ConfigFile {
 
 impl Sources {
     /// Those of this process: the only place that reads the environment. `config` is the file that a flag names.
-    pub fn of_process(config: Option<PathBuf>, flags: &[(&str, String)]) -> Result<Sources, Vec<Fault>> {
+    pub fn of_process(config: Option<PathBuf>, flags: &[(&str, String)]) -> Sources {
         let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
         let environment: BTreeMap<_, _> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         let named_by_environment = || environment.get(CONFIG).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let file = config.or_else(named_by_environment).map(read_file).transpose().map_err(|fault| vec![fault])?;
-        Ok(Sources {
+        let (file, unread) = match config.or_else(named_by_environment).map(read_file).transpose() {
+            Ok(file) => (file, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        Sources {
             file,
             environment,
             flags: flags.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
             is_root: nix::unistd::geteuid().is_root(),
-        })
+            faults: Vec::from_iter(unread),
+        }
     }
 }
 

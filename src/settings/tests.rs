@@ -146,6 +146,19 @@ fn all_faults_come_at_once_each_with_source_key_and_what_is_expected() {
 }
 
 #[test]
+fn what_a_start_asks_for_comes_at_once_with_all_other_faults() {
+    let environment = [("DATABASE_URL", "postgres://a:b@db/one"), ("CODECCLOUD_JOURNAL_LANES", "0")];
+    let unread = Fault { source: Source::Flag, key: "lanes".to_owned(), problem: "--set takes KEY=VALUE".to_owned() };
+    let sources = Sources { faults: vec![unread], ..sources(&environment) };
+    assert_eq!(load(sources.clone()).unwrap_err().len(), 2, "other commands need no more");
+    let mut found: Vec<String> = load_for_start(sources).unwrap_err().iter().map(|fault| fault.key.clone()).collect();
+    found.sort();
+    assert_eq!(found, ["auth.jwt_secret", "journal.lanes", "lanes", "scale.feature", "vault.master_key"]);
+    let unreadable = load_for_start(self::sources(&[("DATABASE_URL", "mysql://db"), ("FEATURE_SCALE", "on")]));
+    assert_eq!(unreadable.unwrap_err().len(), 3, "it names a database all the same");
+}
+
+#[test]
 fn a_file_that_is_not_toml_is_a_fault_with_its_line() {
     let found = faults(with_file(sources(&[]), "[server]\nworkers = = 2\n"));
     assert!(found[0].starts_with("my.toml: line 2: "), "{found:?}");
@@ -165,18 +178,19 @@ fn data_lives_where_the_user_may_write() {
 #[test]
 fn a_named_database_asks_for_secrets_of_ones_own() {
     let url = ("DATABASE_URL", "postgres://a:b@db/one");
-    let settings = load(sources(&[url])).unwrap();
+    let scale = ("FEATURE_SCALE", "on");
+    let settings = load(sources(&[url, scale])).unwrap();
     assert!(settings.check_for_start(true).is_ok());
     assert_eq!(settings.check_for_start(settings.is_embedded()).unwrap_err().len(), 2);
 
     let public = ("SUPABASE_JWT_SECRET", "super-secret-jwt-token-with-at-least-32-characters-long");
     let zeros = BASE64.encode([0; 32]);
-    let settings = load(sources(&[url, public, ("VAULT_MASTER_KEY", &zeros)])).unwrap();
+    let settings = load(sources(&[url, scale, public, ("VAULT_MASTER_KEY", &zeros)])).unwrap();
     assert_eq!(settings.check_for_start(false).unwrap_err().len(), 2);
 
     let own = ("SUPABASE_JWT_SECRET", "0123456789abcdef0123456789abcdef");
     let key = BASE64.encode(std::array::from_fn::<u8, 32, _>(|index| index as u8));
-    let settings = load(sources(&[url, own, ("VAULT_MASTER_KEY", &key)])).unwrap();
+    let settings = load(sources(&[url, scale, own, ("VAULT_MASTER_KEY", &key)])).unwrap();
     assert_eq!(settings.check_for_start(false), Ok(()));
 }
 
@@ -194,7 +208,8 @@ fn secrets_are_generated_once_for_the_owner_alone_and_never_printed() {
     assert_eq!(std::fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
 
     let dir = directory.0.to_str().unwrap();
-    let settings = load(with_flag(sources(&[]), "data.dir", dir)).unwrap().with_generated_secrets().unwrap();
+    let scale = sources(&[("FEATURE_SCALE", "on")]);
+    let settings = load(with_flag(scale, "data.dir", dir)).unwrap().with_generated_secrets().unwrap();
     assert_eq!(settings.auth.jwt_secret.as_ref(), Some(&first.jwt_secret));
     assert_eq!(settings.vault.master_key.as_ref(), Some(&first.master_key));
     assert!(settings.check_for_start(false).is_ok());

@@ -24,7 +24,13 @@ impl Customers for Vault {
         ids: &'a [BookingId],
     ) -> BoxFuture<'a, Result<HashMap<BookingId, String>, CustomersError>> {
         Box::pin(async move {
-            let notes = self.notes(tenant_id, ids).await?;
+            let notes = match self.notes(tenant_id, ids).await {
+                Err(VaultError::Unreachable(reason)) => {
+                    tracing::debug!(%reason, "bookings are shown without their notes");
+                    HashMap::new()
+                }
+                notes => notes?,
+            };
             Ok(notes.into_iter().filter_map(|(id, notes)| Some((id, notes.cancellation_reason?))).collect())
         })
     }

@@ -89,14 +89,17 @@ impl Vault {
     }
 
     /// Customers whom the vault doesn't know, or who were erased, are absent from the answer. While the store can't be
-    /// reached, what was read earlier still serves.
+    /// reached, what was read earlier still serves, and of whom nothing was is absent too.
     pub async fn profiles(
         &self,
         tenant_id: TenantId,
         customers: &[CustomerId],
     ) -> Result<HashMap<CustomerId, Arc<KnownCustomer>>, VaultError> {
         let known = match self.known(tenant_id, customers).await {
-            Err(VaultError::Unreachable(reason)) => self.remembered(tenant_id, customers).ok_or(reason)?,
+            Err(VaultError::Unreachable(reason)) => {
+                tracing::debug!(%reason, "profiles are read from memory alone");
+                self.remembered(tenant_id, customers)
+            }
             known => known?,
         };
         Ok(known.into_iter().map(|(customer, known)| (customer.customer_id, known)).collect())
@@ -189,13 +192,9 @@ impl Vault {
         Ok(read)
     }
 
-    /// All of the customers, however long ago they were read; `None` when one of them is not in memory.
-    fn remembered(
-        &self,
-        tenant_id: TenantId,
-        customers: &[CustomerId],
-    ) -> Option<HashMap<CustomerRef, Arc<KnownCustomer>>> {
+    /// Those of the customers that are in memory, however long ago they were read.
+    fn remembered(&self, tenant_id: TenantId, customers: &[CustomerId]) -> HashMap<CustomerRef, Arc<KnownCustomer>> {
         let customers = customers.iter().map(|&customer_id| CustomerRef { tenant_id, customer_id });
-        customers.map(|customer| Some((customer, self.cache.any(customer)?))).collect()
+        customers.filter_map(|customer| Some((customer, self.cache.any(customer)?))).collect()
     }
 }

@@ -169,6 +169,11 @@ async fn the_pages_only_read() {
     assert_eq!(look(&server, "/admin/stream?date=2031-13-01", &session).await.status, 400);
     assert_eq!(look(&server, "/admin/assets/icon.svg", "").await.status, 200);
     assert_eq!(look(&server, "/admin/assets/mod.rs", "").await.status, 404);
+    let metrics = look(&server, "/metrics", "").await.text;
+    for (route, status) in [("/admin", 400), ("/admin/stream", 400), ("/admin/assets/{name}", 404)] {
+        let series = format!("route=\"{route}\",method=\"GET\",status=\"{status}\"}} 1\n");
+        assert!(metrics.contains(&series), "no {series} in\n{metrics}");
+    }
 }
 
 #[derive(Debug)]

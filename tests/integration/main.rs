@@ -13,5 +13,6 @@ mod journal;
 mod operations;
 mod reference;
 mod schema;
+mod start_and_stop;
 mod support;
 mod trace;

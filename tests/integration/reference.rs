@@ -64,9 +64,9 @@ async fn hours_and_time_off_are_kept() {
 
     let day = date(2030, 1, 1);
     let exception = |intervals| HoursException { date: day, intervals };
-    node.set_hours_exception(TENANT, OWNER, anna, exception(Some(vec![(600, 660)]))).await.unwrap();
+    node.set_hours_exception(TENANT, OWNER, anna, exception(Some(vec![(600, 660)])), None).await.unwrap();
     assert_eq!(availability().exceptions[&day], [LocalInterval { start_minute: 600, end_minute: 660 }]);
-    node.set_hours_exception(TENANT, OWNER, anna, exception(None)).await.unwrap();
+    node.set_hours_exception(TENANT, OWNER, anna, exception(None), None).await.unwrap();
     assert!(availability().exceptions.is_empty());
 
     let new = NewTimeOff { staff_id: anna, slot: slot() };

@@ -3,6 +3,7 @@
 mod duplicates;
 mod licences;
 mod metadata;
+mod scripts;
 mod sources;
 
 /// Fails with all findings at once, so that one run shows all there is to do.

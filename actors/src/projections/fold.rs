@@ -23,6 +23,8 @@ pub struct Fold<P> {
     pub generation: u64,
     /// Events that operators have had passed over. A saved fold is past them.
     skipped: Arc<BTreeSet<Position>>,
+    /// By tenant, `events_applied` as of the newest event. Since the start only: nobody remembers it longer.
+    newest: imbl::HashMap<TenantId, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,12 @@ impl<P: Projection> Fold<P> {
         Fold { generation: orders.generation, skipped: Arc::new(orders.skipped), ..Fold::default() }
     }
 
+    /// Another number after each event of the tenant's, so that who shows a model sees without a look at it that nothing
+    /// has changed.
+    pub fn change_of(&self, tenant_id: TenantId) -> u64 {
+        self.newest.get(&tenant_id).copied().unwrap_or_default()
+    }
+
     /// Applies what this fold hasn't seen yet and moves its checkpoint. Returns the tenants that stopped here.
     pub fn apply(&mut self, events: &[RecordedEvent], cursor: FeedCursor) -> Vec<(TenantId, Stopped)> {
         let mut stopped = Vec::new();
@@ -50,6 +58,7 @@ impl<P: Projection> Fold<P> {
                 continue;
             }
             self.events_applied += 1;
+            self.newest.insert(tenant_id, self.events_applied);
             if let Err(NotApplicable(reason)) = Applicable::of(recorded).and_then(|event| self.model.apply(&event)) {
                 let at = Stopped { position: recorded.place.position, reason };
                 self.stopped.insert(tenant_id, at.clone());
@@ -86,6 +95,7 @@ impl<P: Projection> Fold<P> {
             stopped,
             generation: saved.generation,
             skipped: Arc::default(),
+            newest: imbl::HashMap::default(),
         })
     }
 }

@@ -25,7 +25,7 @@ pub struct AvailabilityQuery {
     /// Absent: everyone who performs the service.
     pub staff_id: Option<StaffId>,
     pub from: Timestamp,
-    /// At most 92 days after `from`.
+    /// At most 92 days after `from`; less where that would be more than 50000 slots.
     pub to: Timestamp,
     /// 1 to 480; absent: 15.
     pub granularity_minutes: Option<u32>,

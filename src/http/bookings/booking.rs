@@ -27,10 +27,11 @@ pub struct Booking<'a> {
     pub updated_at: Timestamp,
     /// The booking's own id once it was rescheduled.
     pub rescheduled_from_id: Option<BookingId>,
+    /// Null also while the database is away.
     pub cancellation_reason: Option<&'a str>,
 }
 
-/// All but the id is null once the customer was erased.
+/// All but the id is null once the customer was erased, and may be so while the database is away.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BookedBy<'a> {

@@ -59,6 +59,9 @@ impl Validate for HistoryQuery {
 pub async fn balance(door: Data<Door>, session: Session, path: Path<CustomerId>) -> Result<HttpResponse, Problem> {
     session.may_see(*path)?;
     let view = door.queries.loyalty(session.scope(), *path).await?;
+    if view.version == Version::NONE {
+        be_known(&door, &session, *path).await?;
+    }
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of(view.version))).json(LoyaltyAccount::from(view)))
 }
 
@@ -73,9 +76,18 @@ pub async fn history(
     let before = query.cursor.map(|cursor| cursor.parse().map(Version).map_err(|_| paging::unreadable_cursor()));
     let limit = paging::limit(query.limit);
     let page = door.queries.loyalty_history(session.scope(), *path, before.transpose()?, limit).await?;
+    if page.items.is_empty() {
+        be_known(&door, &session, *path).await?;
+    }
     let next_cursor = page.items.last().filter(|_| page.more).map(|entry| entry.version.to_string());
     let data = page.items.into_iter().map(LoyaltyEntry::from).collect();
     Ok(HttpResponse::Ok().json(Listing { data, next_cursor }))
+}
+
+/// Who never had points has an empty account only as a customer of the salon.
+async fn be_known(door: &Door, session: &Session, id: CustomerId) -> Result<(), Problem> {
+    door.customers.current(session.tenant_id, id).await?;
+    Ok(())
 }
 
 impl From<ports::LoyaltyView> for LoyaltyAccount {

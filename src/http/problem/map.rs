@@ -48,6 +48,11 @@ impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Problem {
         match error {
             QueryError::NotFound(_) => Problem::new(Slug::NotFound, error.to_string()),
+            QueryError::TooManySlots { slots_max } => {
+                let shorter = format!("must be nearer to `from`: these are more than {slots_max} slots");
+                let coarser = format!("must be larger: these are more than {slots_max} slots");
+                Problem::invalid(vec![FieldError::new("to", shorter), FieldError::new("granularityMinutes", coarser)])
+            }
             QueryError::Unavailable(reason) => unavailable(&reason, RETRY_AFTER_SECONDS),
         }
     }

@@ -23,7 +23,9 @@ const INTERVALS_MAX: usize = 70;
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkingHours {
-    /// Null: no hours on record, always available.
+    /// Null: no hours on record, always available. It must be there: whoever mistypes its name deletes no week.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(schema_with = "week_or_null")]
     pub weekly: Option<Vec<WeekdayHours>>,
     /// Days with hours of their own. Set one by one; ignored when the weekly hours are put.
     #[serde(default)]
@@ -79,6 +81,7 @@ pub async fn get_hours(session: Session, request: HttpRequest, path: Path<StaffI
     let hours = WorkingHours::find(&session.reference, *path).ok_or_else(|| Problem::not_found("staff member"))?;
     Ok(etag::respond(&request, etag::of_content(&hours), &hours))
 }
+
 pub async fn put_hours(
     door: Data<Door>,
     session: Session,
@@ -90,38 +93,52 @@ pub async fn put_hours(
     let hours = body.value.weekly.map(|weekly| weekly.into_iter().map(ports::WorkingHours::from).collect());
     let unless_changed = etag::if_match_content(&request, move |reference| WorkingHours::find(reference, id));
     door.reference.set_working_hours(session.tenant_id, session.caller, id, hours, unless_changed).await?;
-    current(&door, &session, id)
+    let hours = current(&door, &session, id)?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_content(&hours))).json(hours))
 }
 
 pub async fn put_exception(
     door: Data<Door>,
     session: Session,
+    request: HttpRequest,
     path: Path<(StaffId, Date)>,
     body: Body<ExceptionHours>,
 ) -> Result<HttpResponse, Problem> {
     let (id, date) = path.into_inner();
     let intervals = body.value.intervals.iter().map(|interval| (interval.start.0, interval.end.0)).collect();
-    let exception = HoursException { date, intervals: Some(intervals) };
-    door.reference.set_hours_exception(session.tenant_id, session.caller, id, exception).await?;
-    current(&door, &session, id)
+    let hours =
+        set_exception(&door, &session, &request, id, HoursException { date, intervals: Some(intervals) }).await?;
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_content(&hours))).json(hours))
 }
 
 pub async fn clear_exception(
     door: Data<Door>,
     session: Session,
+    request: HttpRequest,
     path: Path<(StaffId, Date)>,
 ) -> Result<HttpResponse, Problem> {
     let (id, date) = path.into_inner();
-    let exception = HoursException { date, intervals: None };
-    door.reference.set_hours_exception(session.tenant_id, session.caller, id, exception).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let hours = set_exception(&door, &session, &request, id, HoursException { date, intervals: None }).await?;
+    Ok(HttpResponse::NoContent().insert_header((header::ETAG, etag::of_content(&hours))).finish())
 }
 
-fn current(door: &Door, session: &Session, id: StaffId) -> Result<HttpResponse, Problem> {
+/// `If-Match` names the hours as a whole: a day's own are a part of them.
+async fn set_exception(
+    door: &Door,
+    session: &Session,
+    request: &HttpRequest,
+    id: StaffId,
+    exception: HoursException,
+) -> Result<WorkingHours, Problem> {
+    let unless_changed = etag::if_match_content(request, move |reference| WorkingHours::find(reference, id));
+    door.reference.set_hours_exception(session.tenant_id, session.caller, id, exception, unless_changed).await?;
+    current(door, session, id)
+}
+
+fn current(door: &Door, session: &Session, id: StaffId) -> Result<WorkingHours, Problem> {
     let reference = door.reference.tenant(session.tenant_id);
     let hours = reference.and_then(|reference| WorkingHours::find(&reference, id));
-    let hours = hours.ok_or_else(|| Problem::not_found("staff member"))?;
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag::of_content(&hours))).json(hours))
+    hours.ok_or_else(|| Problem::not_found("staff member"))
 }
 
 impl WorkingHours {
@@ -152,6 +169,11 @@ impl From<WeekdayHours> for ports::WorkingHours {
         let WeekdayHours { weekday, start, end } = hours;
         ports::WorkingHours { weekday, start_minute: start.0, end_minute: end.0 }
     }
+}
+
+/// Of an `Option`, the document would say that it may be absent.
+fn week_or_null(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Option<Vec<WeekdayHours>>>()
 }
 
 /// How the document describes one.

@@ -1,5 +1,8 @@
 //! Who may pass.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use codeccloud_actors::envelope::Role;
 use serde_json::json;
@@ -64,9 +67,17 @@ async fn members_must_be_members_and_have_the_weaker_role() {
 }
 
 #[actix_web::test]
+async fn finding_out_who_asks_has_a_deadline_too() {
+    let house = House::that(Mood::Hangs);
+    let asking = send(&house, as_role(TestRequest::get().uri("/v1/services"), "owner@9"));
+    let reply = tokio::time::timeout(Duration::from_secs(5), asking).await.expect("an answer");
+    reply.problem(503, "unavailable");
+}
+
+#[actix_web::test]
 async fn a_workspace_that_is_not_there_is_closed() {
     let mut house = House::new(Mood::Accepts);
-    house.reference.tenant_id = codeccloud_actors::ids::TenantId(uuid::Uuid::from_u128(99));
+    Arc::make_mut(&mut house.reference).tenant_id = codeccloud_actors::ids::TenantId(uuid::Uuid::from_u128(99));
     send(&house.into(), get("/v1/services")).await.problem(403, "forbidden");
 }
 

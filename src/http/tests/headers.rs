@@ -5,12 +5,13 @@ use std::sync::Arc;
 use actix_web::test::TestRequest;
 use codeccloud_actors::testing::HAIRCUT;
 use serde_json::json;
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::house::{House, Mood};
 use super::{BOOKING, CUSTOMER, KEY, LocalRateLimiter, as_role, door, get, new_booking, post, send, send_all, send_to};
-use crate::http::Door;
 use crate::http::route::Verb;
 use crate::http::routes::ROUTES;
+use crate::http::{Door, trace};
 use crate::ports::CommandError;
 
 #[actix_web::test]
@@ -53,6 +54,14 @@ async fn request_ids_are_echoed_when_sane_and_made_up_otherwise() {
         assert!(id.parse::<uuid::Uuid>().is_ok(), "{id}");
     }
     assert!(send(&house, get("/v1/nothing")).await.header("x-request-id").is_some());
+}
+
+#[test]
+fn a_log_of_nothing_but_errors_names_the_request_too() {
+    let log = tracing_subscriber::registry().with(tracing_subscriber::EnvFilter::new("error"));
+    let _log = tracing::subscriber::set_default(log);
+    let request = TestRequest::default().to_http_request();
+    assert!(!trace::request_span("GET /health/live", "GET", "/health/live", &request).is_disabled());
 }
 
 #[actix_web::test]

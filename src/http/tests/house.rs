@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, pending, ready};
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::{BOOKING, CUSTOMER};
+use super::{BOOKING, CUSTOMER, STRANGER};
 use crate::ports::*;
 use crate::vault::{CustomerProfile, NoteKind};
 
@@ -32,7 +32,7 @@ pub enum Mood {
 pub struct House {
     mood: Mood,
     pub replays: bool,
-    pub reference: TenantReference,
+    pub reference: Arc<TenantReference>,
     /// What came through the door, in words.
     pub seen: Mutex<Vec<String>>,
 }
@@ -47,7 +47,7 @@ impl House {
         let members =
             [(Role::Owner, MemberRole::Owner), (Role::Manager, MemberRole::Manager), (Role::Staff, MemberRole::Staff)];
         reference.members = members.map(|(role, member)| (user(role), Member { role: member })).into();
-        House { mood, replays: false, reference, seen: Mutex::default() }
+        House { mood, replays: false, reference: Arc::new(reference), seen: Mutex::default() }
     }
 
     pub fn seen(&self) -> Vec<String> {
@@ -187,7 +187,8 @@ impl Queries for House {
 
     fn loyalty(&self, _: Scope, customer_id: CustomerId) -> BoxFuture<'_, Result<LoyaltyView, QueryError>> {
         let next_expiry = Some((20, time("2029-01-01T00:00:00Z")));
-        let (version, tier) = (Version(3), Some("gold".to_owned()));
+        let version = if is_stranger(customer_id) { Version::NONE } else { Version(3) };
+        let tier = Some("gold".to_owned());
         let view = LoyaltyView { customer_id, balance: 120, earned_last_year: 300, tier, next_expiry, version };
         self.query(format!("{customer_id:?}"), view)
     }
@@ -201,7 +202,8 @@ impl Queries for House {
     ) -> BoxFuture<'_, Result<Page<LoyaltyEntry>, QueryError>> {
         let occurred_at = time("2027-02-01T09:00:00Z");
         let entry = LoyaltyEntry { version: Version(7), kind: "redeemed", points: -50, booking_id: None, occurred_at };
-        self.query(format!("{customer_id:?} before {before:?}"), Page { items: vec![entry], more: true })
+        let items = if is_stranger(customer_id) { Vec::new() } else { vec![entry] };
+        self.query(format!("{customer_id:?} before {before:?}"), Page { items, more: true })
     }
 
     fn staff_utilisation(
@@ -236,8 +238,12 @@ impl Customers for House {
         ready(Ok(ids.iter().map(|id| (*id, "ill".to_owned())).collect())).boxed()
     }
 
-    fn current(&self, _: TenantId, _: CustomerId) -> BoxFuture<'_, Result<(CustomerProfile, Version), CustomersError>> {
-        ready(Ok((anna(), Version(3)))).boxed()
+    fn current(
+        &self,
+        _: TenantId,
+        id: CustomerId,
+    ) -> BoxFuture<'_, Result<(CustomerProfile, Version), CustomersError>> {
+        ready(if is_stranger(id) { Err(CustomersError::NotFound) } else { Ok((anna(), Version(3))) }).boxed()
     }
 
     fn change<'a>(
@@ -250,6 +256,10 @@ impl Customers for House {
         self.saw(format!("{} {:?}", profile.email, profile.phone));
         ready(if expected == Version(3) { Ok(Version(4)) } else { Err(CustomersError::Outdated) }).boxed()
     }
+}
+
+fn is_stranger(id: CustomerId) -> bool {
+    id.to_string() == STRANGER
 }
 
 pub fn anna() -> CustomerProfile {
@@ -270,7 +280,12 @@ impl House {
 
 impl Reference for House {
     fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantReference>> {
-        (tenant == self.reference.tenant_id).then(|| Arc::new(self.reference.clone()))
+        (tenant == self.reference.tenant_id).then(|| self.reference.clone())
+    }
+
+    fn look_again(&self, _: TenantId, _: UserId) -> BoxFuture<'_, ()> {
+        self.saw("looks again".to_owned());
+        if matches!(self.mood, Mood::Hangs) { pending().boxed() } else { ready(()).boxed() }
     }
 
     fn create_service(
@@ -341,7 +356,11 @@ impl Reference for House {
         _: Caller,
         _: StaffId,
         exception: HoursException,
+        precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
         self.changed(format!("{exception:?}"), ())
     }
 

@@ -5,7 +5,8 @@ mod bodies;
 mod document;
 mod entry;
 mod headers;
-mod house;
+pub mod house;
+mod pages;
 mod resources;
 
 use std::sync::Arc;
@@ -25,6 +26,8 @@ const KEY: &str = "0123456789abcdef";
 const BOOKING: &str = "00000000-0000-0000-0000-00000000b00c";
 /// The customer of the house's bookings; `house::user` gives this id to tokens of the role `customer`.
 const CUSTOMER: &str = "00000000-0000-0000-0000-0000000000c5";
+/// Nobody of whom the salon has ever heard.
+const STRANGER: &str = "00000000-0000-0000-0000-00000000dead";
 
 struct Reply {
     status: StatusCode,

@@ -8,7 +8,7 @@ use codeccloud_actors::testing::{BEA, HAIRCUT};
 use serde_json::json;
 
 use super::house::{House, Mood};
-use super::{CUSTOMER, as_role, get, post, send};
+use super::{CUSTOMER, STRANGER, as_role, get, post, send};
 
 fn put(uri: &str, body: serde_json::Value) -> TestRequest {
     as_role(TestRequest::put().uri(uri), "manager").set_json(body)
@@ -21,7 +21,7 @@ fn patch(uri: &str, body: serde_json::Value) -> TestRequest {
 #[actix_web::test]
 async fn services_page_by_name_and_hide_what_is_retired() {
     let mut house = House::new(Mood::Accepts);
-    for (service, name) in house.reference.services.values_mut().zip(["C", "A", "B"]) {
+    for (service, name) in Arc::make_mut(&mut house.reference).services.values_mut().zip(["C", "A", "B"]) {
         service.name = name.to_owned();
         service.active = name != "B";
     }
@@ -42,6 +42,11 @@ async fn services_page_by_name_and_hide_what_is_retired() {
     let next = link.strip_prefix('<').and_then(|rest| rest.split_once('>')).expect("a link").0.to_owned();
     let second = send(&house, get(&next)).await;
     assert_eq!(names(&second), ["C"]);
+    // Whoever stood last on the first page may be hidden from the second.
+    let hidden = send(&house, get(&next.replace("includeInactive=true&", ""))).await;
+    assert_eq!(names(&hidden), ["C"]);
+    let nonsense = send(&house, get("/v1/services?cursor=00000000-0000-0000-0000-000000000051")).await;
+    assert_eq!(nonsense.problem(422, "validation-error"), ["cursor"]);
     assert_eq!(second.header("link"), None);
 }
 
@@ -72,6 +77,8 @@ async fn reference_data_is_changed_from_what_was_seen() {
         (Method::PATCH, format!("/v1/services/{HAIRCUT}"), json!({ "name": "Cut" })),
         (Method::PATCH, format!("/v1/staff/{BEA}"), json!({ "displayName": "Bea" })),
         (Method::PUT, format!("/v1/staff/{BEA}/working-hours"), json!({ "weekly": null })),
+        (Method::PUT, format!("/v1/staff/{BEA}/exceptions/2027-12-24"), json!({ "intervals": [] })),
+        (Method::DELETE, format!("/v1/staff/{BEA}/exceptions/2027-12-24"), json!({})),
     ];
     for (method, uri, body) in rows {
         let change = |seen: &str| {
@@ -79,10 +86,11 @@ async fn reference_data_is_changed_from_what_was_seen() {
                 TestRequest::with_uri(&uri).method(method.clone()).insert_header(("if-match", seen.to_owned()));
             as_role(request, "manager").set_json(&body)
         };
-        let seen = send(&house, get(&uri)).await.header("etag").expect("a tag").to_owned();
+        let whole = uri.replace("exceptions/2027-12-24", "working-hours");
+        let seen = send(&house, get(&whole)).await.header("etag").expect("a tag").to_owned();
         let changed = send(&house, change(&seen)).await;
-        assert_eq!((changed.status.as_u16(), changed.header("etag").is_some()), (200, true), "{uri}");
-        assert_eq!(send(&house, change("*")).await.status, 200);
+        assert_eq!((changed.status.is_success(), changed.header("etag").is_some()), (true, true), "{uri}");
+        assert!(send(&house, change("*")).await.status.is_success());
         send(&house, change("\"0123456789abcdef01234567\"")).await.problem(412, "precondition-failed");
     }
 }
@@ -97,6 +105,9 @@ async fn working_hours_are_shown_and_set() {
     assert_eq!(send(&house, put(&uri, json!({ "weekly": [day("22:30", "24:00")] }))).await.status, 200);
     assert!(house.seen()[0].contains("weekday: 7, start_minute: 1350, end_minute: 1440"), "{:?}", house.seen());
     assert_eq!(send(&house, put(&uri, json!({ "weekly": null }))).await.status, 200);
+    for mistyped in [json!({}), json!({ "week": [day("10:00", "12:00")] })] {
+        assert_eq!(send(&house, put(&uri, mistyped)).await.problem(422, "validation-error"), ["weekly"]);
+    }
     for weekly in [json!([day("10:00", "10:00")]), json!([day("10:00", "12:00"), day("11:00", "13:00")])] {
         let reply = send(&house, put(&uri, json!({ "weekly": weekly }))).await;
         assert_eq!(reply.problem(422, "validation-error"), ["weekly"]);
@@ -173,4 +184,10 @@ async fn points_are_shown_spent_and_corrected() {
     assert_eq!(send(&house, adjust(-20)).await.status, 200);
     assert!(house.seen().last().expect("a command").contains("points: -20"));
     assert_eq!(send(&house, adjust(0)).await.problem(422, "validation-error"), ["points"]);
+
+    let nobody = format!("/v1/loyalty/{STRANGER}");
+    let history = format!("{nobody}/history");
+    for unknown in [get(&nobody), get(&history), post(&format!("{nobody}/adjust"), &json!({ "points": 5 }))] {
+        send(&house, unknown).await.problem(404, "not-found");
+    }
 }

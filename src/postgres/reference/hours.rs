@@ -46,7 +46,6 @@ pub(super) async fn set_exception(
     staff_id: Uuid,
     exception: HoursException,
 ) -> Result<(), ReferenceError> {
-    change.lock_staff_member(staff_id).await?;
     let day = exception.date.to_string();
     let key = [(&change.tenant_id as _, Type::UUID), (&staff_id as _, Type::UUID), (&day as _, Type::TEXT)];
     let Some(intervals) = exception.intervals else {

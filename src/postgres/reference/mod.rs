@@ -184,10 +184,13 @@ impl Reference for PostgresReference {
         caller: Caller,
         id: StaffId,
         exception: HoursException,
+        precondition: Option<Precondition>,
     ) -> Answer<'_, ()> {
         Box::pin(async move {
             let mut client = self.member().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
+            change.lock_staff_member(id.0).await?;
+            change.demand(precondition).await?;
             hours::set_exception(&change, id.0, exception).await?;
             self.finish(change).await
         })

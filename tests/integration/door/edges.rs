@@ -22,6 +22,11 @@ async fn what_no_route_answers_is_a_problem_too_and_is_counted() {
     let deleted = answer(request(&server, &salon, Method::DELETE, "/v1/bookings")).await;
     deleted.problem(405, "method-not-allowed", "a wrong method");
     assert_eq!(deleted.header("allow"), Some("GET, POST"));
+    let head = request(&server, &salon, Method::HEAD, "/v1/services").send().await.unwrap();
+    let whole = request(&server, &salon, Method::GET, "/v1/services").send().await.unwrap();
+    let length = |answer: &reqwest::Response| answer.headers()["content-length"].clone();
+    assert_eq!((head.status().as_u16(), length(&head)), (200, length(&whole)));
+    assert!(head.bytes().await.unwrap().is_empty());
     let invented = Method::from_bytes(b"BREW").unwrap();
     answer(request(&server, &salon, invented, "/v1/bookings")).await.problem(405, "method-not-allowed", "no method");
 

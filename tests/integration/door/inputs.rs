@@ -40,6 +40,10 @@ async fn inputs_get_the_answers_of_the_contract() {
     let span = "from=2031-01-01T00:00:00Z&to=2031-04-03T00:00:00.001Z";
     let long = format!("/v1/bookings/availability?serviceId={}&{span}", salon.service_id);
     assert_eq!(get(&server, &salon, &long).await.problem(422, "validation-error", "93 days"), ["to"]);
+    let quarter = long.replace("00.001Z", "00Z");
+    assert_eq!(get(&server, &salon, &quarter).await.status, 200, "every quarter of an hour, of everybody");
+    let endless = get(&server, &salon, &format!("{quarter}&granularityMinutes=1")).await;
+    assert_eq!(endless.problem(422, "validation-error", "every minute"), ["to", "granularityMinutes"]);
 
     // Length and price are for the salon to give, not for the customer to take.
     let customer = as_role(&salon, &dir, "customer");

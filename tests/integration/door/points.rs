@@ -11,9 +11,9 @@ use codeccloud_actors::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{get, post};
+use super::{NOWHERE, get, post, with};
 use crate::support::appends::{append, events, journal_on, submit_all};
-use crate::support::{Salon, Server, TestDir, database_of};
+use crate::support::{Salon, Server, TestDir, connect, database_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_points_are_gone_from_balance_and_history_alike() {
@@ -23,6 +23,8 @@ async fn expired_points_are_gone_from_balance_and_history_alike() {
     let salon = server.salon(dir.path()).await;
     let owner = server.member_of(&salon, dir.path(), "owner").await;
     let customer = Uuid::from_u128(0xC5);
+    let booking = with(salon.booking(0, 0, 0), "/customer/id", json!(customer));
+    assert_eq!(post(&server, &salon, "/v1/bookings", &booking).await.status, 201);
     accrue_long_ago(&dir, &salon, customer, 40).await;
     let account = format!("/v1/loyalty/{customer}");
     let history = async |query: &str| get(&server, &owner, &format!("{account}/history{query}")).await.body;
@@ -53,6 +55,32 @@ async fn expired_points_are_gone_from_balance_and_history_alike() {
     // Now the store says so too, and nothing expires twice.
     assert_eq!(points(&history("").await), [5, -40, 40]);
     assert_eq!(get(&server, &owner, &account).await.body["balance"], 5);
+
+    let url = url_of(dir.path()).unwrap().replacen("codeccloud@", "codeccloud_bootstrap@", 1);
+    let damage = format!(
+        "set session_replication_role = replica;
+         update event_store set payload = '{{}}' where aggregate_id = '{customer}' and version = 1"
+    );
+    connect(&url).await.batch_execute(&damage).await.unwrap();
+    let oldest = get(&server, &owner, &format!("{account}/history?cursor=2")).await;
+    oldest.problem(503, "unavailable", "a history without what can't be read would be a lie");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_no_account() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let owner = server.member_of(&salon, dir.path(), "owner").await;
+    let account = format!("/v1/loyalty/{NOWHERE}");
+    for step in ["adjust", "redeem"] {
+        let answer = post(&server, &owner, &format!("{account}/{step}"), &json!({ "points": 5 })).await;
+        answer.problem(404, "not-found", step);
+    }
+    for path in [account.clone(), format!("{account}/history")] {
+        get(&server, &owner, &path).await.problem(404, "not-found", &path);
+    }
 }
 
 /// Points whose time is long up, as a stream from the past has them.

@@ -3,6 +3,7 @@
 mod members;
 mod projections;
 mod runbook;
+mod schema;
 
 use std::path::Path;
 use std::process::{Command, Output};

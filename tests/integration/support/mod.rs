@@ -13,7 +13,7 @@ use codeccloud::postgres::{ConnectionPool, DatabaseRole, schema};
 use codeccloud_actors::ports::Ids;
 use tokio_postgres::{Client, NoTls};
 
-pub use server::{Reply, Salon, Server, key, token, token_of};
+pub use server::{Reply, Salon, Server, command_on, key, token, token_of};
 
 /// A directory under the system's temporary one that goes with its test.
 pub struct TestDir(PathBuf);
@@ -50,8 +50,12 @@ impl Database {
         database
     }
 
+    pub fn url(&self) -> String {
+        self.postgres.url()
+    }
+
     pub async fn owner(&self) -> Client {
-        connect(&self.postgres.url()).await
+        connect(&self.url()).await
     }
 
     pub async fn superuser(&self) -> Client {

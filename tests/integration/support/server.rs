@@ -35,6 +35,7 @@ pub struct Reply {
     pub status: u16,
     pub replayed: Option<String>,
     pub retry_after: Option<String>,
+    pub etag: Option<String>,
     pub text: String,
 }
 
@@ -62,7 +63,7 @@ impl Server {
         Server::of(command)
     }
 
-    fn of(mut command: Command) -> Server {
+    pub fn of(mut command: Command) -> Server {
         let mut child =
             command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -81,13 +82,7 @@ impl Server {
         let secrets: toml::Table = std::fs::read_to_string(data_dir.join("secrets.toml")).unwrap().parse().unwrap();
         let (jwt_secret, master_key) =
             (secrets["jwt_secret"].as_str().unwrap(), secrets["vault_master_key"].as_str().unwrap());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
-        command
-            .env("FEATURE_SCALE", "on")
-            .env("DATABASE_URL", database_url)
-            .env("SUPABASE_JWT_SECRET", jwt_secret)
-            .env("VAULT_MASTER_KEY", master_key);
-        Server::of(command)
+        Server::of(command_on(database_url, &[("SUPABASE_JWT_SECRET", jwt_secret), ("VAULT_MASTER_KEY", master_key)]))
     }
 
     /// As [`Server::start`], with everything that it logs in a file of the data directory.
@@ -217,6 +212,7 @@ impl Server {
             status: answer.status().as_u16(),
             replayed: header("X-Idempotent-Replay"),
             retry_after: header("Retry-After"),
+            etag: header("ETag"),
             text: answer.text().await?,
         })
     }
@@ -273,5 +269,12 @@ fn output(data_dir: &Path, arguments: &[&str]) -> String {
 fn command(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
     command.arg("--data-dir").arg(data_dir).env("FEATURE_SCALE", "on").env_remove("DATABASE_URL");
+    command
+}
+
+/// For a server on a named database, with no other environment than this.
+pub fn command_on(database_url: &str, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
+    command.env("FEATURE_SCALE", "on").env("DATABASE_URL", database_url).envs(environment.iter().copied());
     command
 }

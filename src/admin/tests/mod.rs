@@ -1,3 +1,5 @@
+mod watching;
+
 use codeccloud_actors::ids::{BookingId, Version};
 use codeccloud_actors::money::{Currency, Money};
 use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};

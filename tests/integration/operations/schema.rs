@@ -1,0 +1,14 @@
+use serde_json::Value;
+
+use super::{codeccloud, succeeds, text};
+use crate::support::TestDir;
+
+#[test]
+fn the_migrations_are_there_as_a_document_too() {
+    let dir = TestDir::new();
+    succeeds(dir.path(), &["schema", "apply"]);
+    let output = codeccloud(dir.path(), &["schema", "status", "--json"]);
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
+    assert_eq!((&rows[0]["number"], &rows[0]["name"]), (&Value::from(1), &Value::from("mvp")));
+    assert!(rows.iter().all(|row| row["appliedAt"].is_string()), "{rows:?}");
+}
