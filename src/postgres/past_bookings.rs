@@ -5,6 +5,7 @@ use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
 
 use super::types::JsonText;
 use super::{ConnectionPool, away};
@@ -59,11 +60,24 @@ impl PostgresPastBookings {
         let rows = client.query_typed(&sql, &params).await.map_err(away)?;
         rows.iter().map(booking).collect()
     }
+
+    async fn read_some(&self, tenant_id: TenantId, ids: &[BookingId]) -> Result<Vec<BookingView>, StoreError> {
+        let sql = "SELECT saga_id, version, state FROM saga_instances \
+                   WHERE tenant_id = $1 AND saga_type = 'booking' AND saga_id = ANY ($2)";
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let client = self.pool.get().await.map_err(away)?;
+        let params: [(&(dyn ToSql + Sync), Type); 2] = [(&tenant_id.0, Type::UUID), (&ids, Type::UUID_ARRAY)];
+        client.query_typed(sql, &params).await.map_err(away)?.iter().map(booking).collect()
+    }
 }
 
 impl PastBookings for PostgresPastBookings {
     fn list(&self, tenant_id: TenantId, filter: BookingFilter) -> BoxFuture<'_, Result<Vec<BookingView>, StoreError>> {
         Box::pin(self.read(tenant_id, filter))
+    }
+
+    fn some(&self, tenant_id: TenantId, ids: Vec<BookingId>) -> BoxFuture<'_, Result<Vec<BookingView>, StoreError>> {
+        Box::pin(async move { self.read_some(tenant_id, &ids).await })
     }
 }
 
