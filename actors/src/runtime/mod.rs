@@ -9,7 +9,7 @@ mod mailboxes;
 mod orders;
 mod projection_actor;
 #[cfg(test)]
-mod projection_swap;
+mod projection_behaviour;
 mod projections;
 mod published;
 mod recovery;

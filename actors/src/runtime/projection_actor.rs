@@ -49,7 +49,8 @@ pub(super) struct ProjectionActor<P: Projection> {
 
 pub(super) struct Saved {
     pub at: Instant,
-    pub events_applied: u64,
+    /// Events of the feed since then, also those of others: a start reads again whatever the checkpoint isn't past.
+    pub events_since: u64,
     pub under_way: bool,
 }
 
@@ -92,6 +93,7 @@ impl<P: Projection> ProjectionActor<P> {
         }
         let spans = self.continued_traces(batch);
         let stopped = self.fold.apply(&batch.events, batch.cursor);
+        self.saved.events_since += batch.events.len() as u64;
         self.report(batch, stopped, ctx);
         self.live |= batch.caught_up;
         // Nobody reads a model that is still catching up, and one that nobody holds is changed in place.
@@ -162,7 +164,8 @@ impl<P: Projection> ProjectionActor<P> {
         self.fold = fold;
         self.follows = true;
         self.live = true;
-        self.saved.events_applied = 0;
+        // Also one that was given nothing to fold has read far.
+        self.saved.events_since += self.fold.events_applied.max(1);
         for batch in self.retained.take().unwrap_or_default() {
             let stopped = self.fold.apply(&batch.events, read);
             self.report(&batch, stopped, ctx);
@@ -176,23 +179,22 @@ impl<P: Projection> ProjectionActor<P> {
     /// Encodes and writes beside the folding: the clone is a handful of pointers.
     fn save(&mut self) -> ResponseActFuture<Self, Result<(), StoreError>> {
         self.saved.under_way = true;
-        let fold = self.fold.clone();
+        let (fold, events) = (self.fold.clone(), self.saved.events_since);
         let store = Arc::clone(&self.store);
         let saving = async move {
-            let events_applied = fold.events_applied;
             let encoded = tokio::task::spawn_blocking(move || fold.encode()).await;
             let encoded = encoded.map_err(|error| StoreError(error.to_string()))?;
-            store.save(P::NAME, encoded).await.map(|()| events_applied)
+            store.save(P::NAME, encoded).await
         };
-        Box::pin(wrap_future(saving).map(|result: Result<u64, StoreError>, actor: &mut Self, _| {
+        Box::pin(wrap_future(saving).map(move |result: Result<(), StoreError>, actor: &mut Self, _| {
             actor.saved.under_way = false;
             actor.saved.at = Instant::now();
-            result.map(|events_applied| actor.saved.events_applied = events_applied)
+            result.inspect(|()| actor.saved.events_since = actor.saved.events_since.saturating_sub(events))
         }))
     }
 
     fn save_when_due(&mut self, ctx: &mut Context<Self>) {
-        let news = self.fold.events_applied - self.saved.events_applied.min(self.fold.events_applied);
+        let news = self.saved.events_since;
         let due = self.saved.at.elapsed() >= self.settings.save_every || news >= self.settings.save_every_events;
         if self.live && news > 0 && due && !self.saved.under_way {
             let saving = self.save();

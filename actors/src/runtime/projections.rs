@@ -181,7 +181,7 @@ impl<P: Projection> ProjectionHandle<P> {
         };
         let (publisher, published) = published(View { fold: fold.clone(), live: false });
         let actor = ProjectionActor {
-            saved: Saved { at: Instant::now(), events_applied: fold.events_applied, under_way: false },
+            saved: Saved { at: Instant::now(), events_since: 0, under_way: false },
             fold,
             follows: false,
             live: false,
