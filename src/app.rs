@@ -373,8 +373,9 @@ impl Readiness for Ready {
             if !reachable {
                 missing.push("database".to_owned());
             }
-            let behind = self.projections.all().into_iter().map(|projection| projection.status());
-            missing.extend(behind.filter(|status| !status.live).map(|status| format!("projection {}", status.name)));
+            // One that is frozen serves what was true once, and only a new start helps.
+            let behind = self.projections.all().into_iter().filter(|p| !p.status().live || p.is_frozen());
+            missing.extend(behind.map(|projection| format!("projection {}", projection.name())));
             missing
         })
     }

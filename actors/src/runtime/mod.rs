@@ -4,7 +4,9 @@
 //! aggregates have to agree to is asked of them in turn, and all parts go into one append.
 
 mod aggregate_actor;
+mod bus;
 mod execution;
+mod freshness;
 mod mailboxes;
 mod orders;
 mod projection_actor;

@@ -1,9 +1,10 @@
 //! Who holds the feed back: a transaction that stays open keeps everything behind it waiting, so it is named.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use codeccloud_actors::metrics_catalogue as names;
+use codeccloud_actors::time::Timestamp;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
@@ -19,6 +20,9 @@ struct Held {
     since: Instant,
     reported: Option<Holder>,
     last_report: Option<Instant>,
+    last_look: Option<Instant>,
+    /// The time of the oldest event behind it, as of the last look.
+    oldest: Option<Timestamp>,
 }
 
 struct Holder {
@@ -26,12 +30,22 @@ struct Holder {
     application: String,
 }
 
+/// How long the horizon stands still before it is looked what is behind it, and from one look to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A holder that stays is named again after this long.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
 
 impl HorizonWatch {
     pub fn new(warn_after: Duration) -> HorizonWatch {
-        let held = Held { horizon: 0, since: Instant::now(), reported: None, last_report: None };
+        let held = Held {
+            horizon: 0,
+            since: Instant::now(),
+            reported: None,
+            last_report: None,
+            last_look: None,
+            oldest: None,
+        };
         HorizonWatch { warn_after, held: Mutex::new(held) }
     }
 
@@ -52,13 +66,36 @@ impl HorizonWatch {
         self.report(holder, age);
     }
 
+    /// Whether it is time to look what is behind a horizon that was given to [`HorizonWatch::check`] just now.
+    pub fn is_worth_a_look(&self, horizon: u64, next: u64) -> bool {
+        let held = self.lock();
+        let due = held.last_look.map_or(held.since.elapsed(), |last| last.elapsed()) >= LOOK_EVERY;
+        horizon != next && horizon == held.horizon && due
+    }
+
+    pub fn found(&self, horizon: u64, oldest: Option<Timestamp>) {
+        let mut held = self.lock();
+        if horizon == held.horizon {
+            held.last_look = Some(Instant::now());
+            held.oldest = oldest;
+        }
+    }
+
+    /// What the last look found.
+    pub fn held_back(&self, horizon: u64) -> Option<Timestamp> {
+        let held = self.lock();
+        held.oldest.filter(|_| horizon == held.horizon)
+    }
+
     /// How long the horizon has been held, when that is worth a look now.
     fn overdue(&self, horizon: u64, next: u64) -> Option<Duration> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         if horizon != held.horizon || horizon == next {
             held.horizon = horizon;
             held.since = Instant::now();
             held.last_report = None;
+            held.last_look = None;
+            held.oldest = None;
             if let Some(holder) = held.reported.take() {
                 gauges(&holder, 0.0);
             }
@@ -72,8 +109,12 @@ impl HorizonWatch {
         (age >= self.warn_after && due).then_some(age)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn report(&self, holder: Holder, age: Duration) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         if let Some(before) = held.reported.take() {
             gauges(&before, 0.0);
         }

@@ -1,5 +1,6 @@
 //! How a projection's actor behaves towards what the bus brings.
 
+mod faults;
 mod saves;
 mod swap;
 
@@ -19,7 +20,6 @@ use crate::ids::{AggregateType, EventId, Position, StreamId, TenantId, Version};
 use crate::ports::{FeedCursor, FeedPlace, OpenWindow, ProjectionStore, SavedProjection, StoreError};
 use crate::projections::{Applicable, Fold, NotApplicable, Projection};
 use crate::sagas::booking::{BookingConfirmed, BookingEvent};
-use crate::testing::ManualClock;
 use crate::time::Timestamp;
 
 /// The versions that were applied, in order.
@@ -63,15 +63,15 @@ impl ProjectionStore for Saves {
 }
 
 /// Has caught up, and is saved after ten events.
-fn live_actor(store: Arc<Saves>) -> (Addr<ProjectionActor<Applied>>, Published<Applied>) {
+fn live_actor<P: Projection>(store: Arc<Saves>) -> (Addr<ProjectionActor<P>>, Published<P>) {
     let (publisher, shown) = published(View { fold: Fold::default(), live: true });
     let actor = ProjectionActor {
         fold: Fold::default(),
         follows: true,
         live: true,
         publisher,
+        freshness: Arc::default(),
         store,
-        clock: Arc::new(ManualClock::at(Timestamp::from_millis(0))),
         continue_trace: |_, _| {},
         settings: ProjectionSettings { save_every: Duration::from_secs(60), save_every_events: 10 },
         saved: Saved { at: Instant::now(), events_since: 0, under_way: false },
@@ -82,7 +82,7 @@ fn live_actor(store: Arc<Saves>) -> (Addr<ProjectionActor<Applied>>, Published<A
 }
 
 fn page(events: Arc<[RecordedEvent]>, cursor: FeedCursor) -> Batch {
-    Batch { events, cursor, caught_up: true }
+    Batch { events, cursor, caught_up: true, read_at: Instant::now(), waiting_since: None }
 }
 
 /// Event `n` has version and position `n`, and was committed by transaction `10 * n`.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Saves, below, events, live_actor, page};
+use super::{Applied, Saves, below, events, live_actor, page};
 use crate::envelope::RecordedEvent;
 use crate::ids::AggregateType;
 
@@ -9,7 +9,7 @@ use crate::ids::AggregateType;
 #[actix::test]
 async fn a_checkpoint_moves_with_the_feed_also_without_own_events() {
     let saves = Arc::new(Saves::default());
-    let (actor, shown) = live_actor(saves.clone());
+    let (actor, shown) = live_actor::<Applied>(saves.clone());
     let of_others: Vec<RecordedEvent> = events(1..=10)
         .iter()
         .cloned()

@@ -10,7 +10,7 @@ use crate::runtime::projection_actor::{Adopt, Retain};
 
 #[actix::test]
 async fn a_rebuilt_projection_has_each_event_once_wherever_the_bus_is() {
-    let (actor, shown) = live_actor(Arc::new(Saves::default()));
+    let (actor, shown) = live_actor::<Applied>(Arc::new(Saves::default()));
     let deliver = async |numbers, cursor| {
         actor.send(page(events(numbers), cursor)).await.unwrap();
         shown.view().fold.model.0.clone()

@@ -2,6 +2,7 @@
 //! it ends in the same model; and that model says what the aggregates say.
 
 mod agreement;
+mod bus;
 mod histories;
 mod pages;
 
