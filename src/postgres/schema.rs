@@ -71,6 +71,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0010_steady_plans.up.sql"),
         include_str!("../../schema/0010_steady_plans.down.sql"),
     ),
+    Migration::new(
+        12,
+        "projection_saves",
+        include_str!("../../schema/0012_projection_saves.up.sql"),
+        include_str!("../../schema/0012_projection_saves.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.

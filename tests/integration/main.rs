@@ -11,6 +11,7 @@ mod feed;
 mod feed_running;
 mod journal;
 mod operations;
+mod projection_saves;
 mod reference;
 mod schema;
 mod support;
