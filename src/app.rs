@@ -257,6 +257,7 @@ async fn prepare(database: &Database, with_demo: bool) -> Result<(), StartError>
     for applied in schema::apply(&mut owner).await? {
         tracing::info!(number = applied.number, name = applied.name, "migration applied");
     }
+    upkeep::make_partitions(database).await.map_err(unusable)?;
     if with_demo {
         let mut operator = database.connect(DatabaseRole::Operator).await.map_err(unusable)?;
         for salon in demo::salons(&SystemIds) {

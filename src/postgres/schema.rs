@@ -77,6 +77,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0012_projection_saves.up.sql"),
         include_str!("../../schema/0012_projection_saves.down.sql"),
     ),
+    Migration::new(
+        13,
+        "bounded_upkeep",
+        include_str!("../../schema/0013_bounded_upkeep.up.sql"),
+        include_str!("../../schema/0013_bounded_upkeep.down.sql"),
+    ),
 ];
 
 /// The migration that holds what deployments had before us: going below it takes their data away.
