@@ -42,11 +42,16 @@ async fn a_server_that_was_away_for_long_makes_its_partitions_before_it_serves()
     let dir = TestDir::new();
     Server::start(dir.path()).stop();
     let postgres = EmbeddedPostgres::start(dir.path()).await.unwrap();
-    let owner = connect(&postgres.url()).await;
+    let superuser = connect(&postgres.url().replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
     let this_month = "'event_store_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')";
-    let away = format!("DO $$ BEGIN EXECUTE 'DROP TABLE ' || {this_month}; END $$");
-    owner.batch_execute(&away).await.unwrap();
-    drop(owner);
+    // On a busy disk it takes a while to make one.
+    let away = format!(
+        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || {this_month}; END $$; \
+         CREATE FUNCTION public.dawdle() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); END $$; \
+         CREATE EVENT TRIGGER dawdle ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.dawdle()"
+    );
+    superuser.batch_execute(&away).await.unwrap();
+    drop(superuser);
     postgres.stop().await;
 
     let server = Server::start(dir.path());
