@@ -67,6 +67,8 @@ pub struct App {
 /// The connections that adapters share, each pool with one role.
 struct Pools {
     reader: ConnectionPool,
+    /// Apart from the other readers', so that no crowd of slow searches stops the read models of all tenants.
+    feed: ConnectionPool,
     projector: ConnectionPool,
     vault: ConnectionPool,
     members: ConnectionPool,
@@ -124,7 +126,7 @@ impl App {
         );
         let projections = Projections::start(
             ProjectionPorts {
-                feed: Arc::new(PostgresFeed::new(pools.reader.clone(), waker, feed_settings(settings))),
+                feed: Arc::new(PostgresFeed::new(pools.feed, waker, feed_settings(settings))),
                 store: Arc::new(PostgresProjectionStore::new(pools.projector.clone())),
                 clock: clock.clone(),
                 continue_trace: telemetry::set_parent,
@@ -271,6 +273,8 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
     let pool = |role, size| database.pool(role, size, POOL_WAIT);
     Pools {
         reader: pool(DatabaseRole::Reader, settings.database.pool_size),
+        // One for the bus, one for whoever catches up.
+        feed: pool(DatabaseRole::Reader, 2),
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
         members: pool(DatabaseRole::Authenticated, 4),

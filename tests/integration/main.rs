@@ -3,6 +3,7 @@
 
 mod admin;
 mod booking;
+mod connections;
 mod crash;
 mod day_view;
 mod door;

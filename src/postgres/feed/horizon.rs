@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::time::Timestamp;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use crate::postgres::pooled::PooledClient;
 use crate::postgres::types::Xid8;
 
 pub(super) struct HorizonWatch {
@@ -50,7 +50,7 @@ impl HorizonWatch {
     }
 
     /// `next` is the first transaction id not yet given out: with nothing running, the horizon is there.
-    pub async fn check(&self, client: &Client, horizon: u64, next: u64) {
+    pub async fn check(&self, client: &PooledClient, horizon: u64, next: u64) {
         let Some(age) = self.overdue(horizon, next) else { return };
         let holder = holder(client, horizon).await.unwrap_or(Holder {
             pid: "unknown".to_owned(),
@@ -131,7 +131,7 @@ fn gauges(holder: &Holder, age_seconds: f64) {
 }
 
 /// Process and application are visible to every role, unlike what it runs.
-async fn holder(client: &Client, horizon: u64) -> Option<Holder> {
+async fn holder(client: &PooledClient, horizon: u64) -> Option<Holder> {
     let sql = "SELECT pid::text, coalesce(application_name, '') FROM pg_stat_activity \
                WHERE backend_xid = $1::xid8::xid OR backend_xmin = $1::xid8::xid ORDER BY backend_xid IS NULL LIMIT 1";
     let rows = client.query_typed(sql, &[(&Xid8(horizon), Type::XID8)]).await.ok()?;

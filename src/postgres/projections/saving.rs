@@ -3,11 +3,12 @@
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::ports::{SavedProjection, StoreError};
 use codeccloud_actors::projections::Stopped;
+use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use super::{ALL_TENANTS, MARK_STOPPED, Parameters};
+use crate::postgres::pooled::PooledClient;
 use crate::postgres::{ConnectionPool, away};
 
 /// What one transaction writes: some milliseconds' worth.
@@ -22,7 +23,7 @@ pub(super) async fn save(pool: &ConnectionPool, projection: &str, saved: &SavedP
     remove_abandoned(&client, projection).await
 }
 
-async fn write_chunks(client: &Client, projection: &str, saved: &SavedProjection) -> Result<Uuid, StoreError> {
+async fn write_chunks(client: &PooledClient, projection: &str, saved: &SavedProjection) -> Result<Uuid, StoreError> {
     let rows = client.query_typed("SELECT gen_random_uuid()", &[]).await.map_err(away)?;
     let save_id: Uuid = rows.first().ok_or_else(|| away("no id for a save"))?.get(0);
     let format = i16::try_from(saved.format).map_err(away)?;
@@ -44,7 +45,7 @@ async fn write_chunks(client: &Client, projection: &str, saved: &SavedProjection
 /// Makes it the save that counts, with its checkpoint. Returns the one that counted before; `None` when it is of a later
 /// generation and goes on counting.
 async fn switch(
-    client: &mut Client,
+    client: &mut PooledClient,
     projection: &str,
     saved: &SavedProjection,
     save_id: Uuid,
@@ -101,7 +102,7 @@ async fn replace_stopped(
 }
 
 /// Chunk by chunk, for the same reason as they were written so.
-async fn remove(client: &Client, projection: &str, save_id: Uuid) -> Result<(), StoreError> {
+async fn remove(client: &PooledClient, projection: &str, save_id: Uuid) -> Result<(), StoreError> {
     let sql = "DELETE FROM projection_snapshots WHERE projection = $1 AND save_id = $2 AND chunk = \
                    (SELECT min(chunk) FROM projection_snapshots WHERE projection = $1 AND save_id = $2)";
     let params: Parameters<'_> = &[(&projection, Type::TEXT), (&save_id, Type::UUID)];
@@ -110,7 +111,7 @@ async fn remove(client: &Client, projection: &str, save_id: Uuid) -> Result<(), 
 }
 
 /// Saves that broke off. A young one may be another node's that is still being written.
-async fn remove_abandoned(client: &Client, projection: &str) -> Result<(), StoreError> {
+async fn remove_abandoned(client: &PooledClient, projection: &str) -> Result<(), StoreError> {
     let sql = "SELECT DISTINCT s.save_id FROM projection_snapshots s \
                LEFT JOIN event_projection_offsets o \
                    ON o.tenant_id = $2 AND o.projection = s.projection AND o.save_id = s.save_id \
