@@ -152,7 +152,7 @@ impl PostgresFeed {
         let Some(last) = rows.last().map(position) else { return Ok(None) };
         let window = OpenWindow { high: u64::MAX, after: Position(last), since_ms: 0 };
         let next = FeedCursor { floor: Position(last), window: Some(window), ..*cursor };
-        let events = rows.iter().map(recorded_event).filter(|event| !cursor.covers(event.place)).collect();
+        let events = rows.iter().filter_map(recorded_event).filter(|event| !cursor.covers(event.place)).collect();
         let waiting_since = rows.last().map(recorded_at);
         Ok(Some(FeedPage { events, cursor: next, caught_up: false, waiting_since }))
     }
@@ -182,7 +182,7 @@ impl PostgresFeed {
             (&limit, Type::INT8),
         ];
         let rows = client.query_prepared(&PAGE_OF_WINDOW, &params).await.map_err(away)?;
-        let events: Arc<[_]> = rows.iter().map(recorded_event).collect();
+        let events: Arc<[_]> = rows.iter().filter_map(recorded_event).collect();
         self.observations().events += rows.len();
         let full = rows.len() >= self.settings.page_events;
         let next = match rows.last() {
