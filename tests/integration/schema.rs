@@ -68,15 +68,17 @@ async fn refuses_a_database_that_is_not_its_own() {
 }
 
 #[tokio::test]
-async fn never_rolls_back_the_baseline_of_a_filled_database() {
+async fn never_takes_back_what_holds_rows() {
     let database = Database::create().await;
     let mut owner = database.owner().await;
-    schema::apply(&mut owner).await.unwrap();
     fill(&database.superuser().await, OWN, MEMBER).await;
-
-    let refusal = schema::rollback(&mut owner, 0).await.unwrap_err();
-    assert!(matches!(refusal, SchemaError::Filled), "{refusal:?}");
-    assert!(schema::status(&owner).await.unwrap().iter().all(|migration| migration.applied_at.is_some()));
+    for to in [3, 0] {
+        let refusal = schema::rollback(&mut owner, to).await.unwrap_err();
+        let SchemaError::Filled { number: 4, tables, .. } = &refusal else { panic!("{refusal:?}") };
+        assert_eq!(tables, "event_store, saga_instances, idempotency_keys, tenant_stages");
+        let status = schema::status(&owner).await.unwrap();
+        assert!(status.iter().all(|migration| migration.applied_at.is_some()), "a refusal leaves everything in place");
+    }
 }
 
 #[tokio::test]
