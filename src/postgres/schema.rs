@@ -83,6 +83,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0013_bounded_upkeep.up.sql"),
         include_str!("../../schema/0013_bounded_upkeep.down.sql"),
     ),
+    Migration::new(
+        14,
+        "customers_bookings",
+        include_str!("../../schema/0014_customers_bookings.up.sql"),
+        include_str!("../../schema/0014_customers_bookings.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on

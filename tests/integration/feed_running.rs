@@ -59,7 +59,7 @@ async fn a_poll_costs_the_same_at_2_and_at_120_partitions() {
 }
 
 /// PostgreSQL itself logs the plan of each statement as it was run.
-async fn explain_every_statement(superuser: &Client) {
+pub async fn explain_every_statement(superuser: &Client) {
     let settings = [
         ("session_preload_libraries", "'auto_explain'"),
         ("auto_explain.log_min_duration", "0"),
@@ -114,7 +114,7 @@ async fn poll_cost(
 }
 
 /// Each plan stands behind its line, indented by a tab.
-fn plans(log: &str) -> Vec<Value> {
+pub fn plans(log: &str) -> Vec<Value> {
     let behind = log.split("plan:\n").skip(1);
     behind
         .map(|text| {
