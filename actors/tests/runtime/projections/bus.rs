@@ -22,7 +22,7 @@ struct FragileFeed {
 impl Feed for FragileFeed {
     fn read<'a>(&'a self, cursor: &'a FeedCursor) -> BoxFuture<'a, Result<FeedPage, StoreError>> {
         async move {
-            assert!(self.reads.fetch_add(1, Ordering::SeqCst) % 2 == 0, "a row that nobody has seen before");
+            assert!(self.reads.fetch_add(1, Ordering::SeqCst).is_multiple_of(2), "a row that nobody has seen before");
             let history = self.store.history();
             let low = history.last().map_or(cursor.low, |event| event.place.transaction_id + 1);
             let events = history.into_iter().filter(|event| !cursor.covers(event.place)).collect();
