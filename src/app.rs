@@ -76,6 +76,8 @@ pub struct App {
 /// The connections that adapters share, each pool with one role.
 struct Pools {
     reader: ConnectionPool,
+    /// Apart from the other readers', so that no crowd of slow searches stops the read models of all tenants.
+    feed: ConnectionPool,
     projector: ConnectionPool,
     vault: ConnectionPool,
     members: ConnectionPool,
@@ -146,7 +148,7 @@ impl App {
         );
         let projections = Projections::start(
             ProjectionPorts {
-                feed: Arc::new(PostgresFeed::new(pools.reader.clone(), waker, feed_settings(settings))),
+                feed: Arc::new(PostgresFeed::new(pools.feed, waker, feed_settings(settings))),
                 store: Arc::new(PostgresProjectionStore::new(pools.projector.clone())),
                 clock: clock.clone(),
                 continue_trace: telemetry::set_parent,
@@ -320,6 +322,7 @@ async fn prepare(database: &Database, with_demo: bool) -> Result<(), StartError>
     for applied in schema::apply(&mut owner).await? {
         tracing::info!(number = applied.number, name = applied.name, "migration applied");
     }
+    upkeep::make_partitions(database).await.map_err(unusable)?;
     if with_demo {
         let mut operator = database.connect(DatabaseRole::Operator).await.map_err(unusable)?;
         for salon in demo::salons(&SystemIds) {
@@ -333,6 +336,8 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
     let pool = |role, size| database.pool(role, size, POOL_WAIT);
     Pools {
         reader: pool(DatabaseRole::Reader, settings.database.pool_size),
+        // One for the bus, one for whoever catches up.
+        feed: pool(DatabaseRole::Reader, 2),
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
         members: pool(DatabaseRole::Authenticated, 4),
@@ -436,8 +441,9 @@ impl Readiness for Ready {
             if !reachable {
                 missing.push("database".to_owned());
             }
-            let behind = self.projections.all().into_iter().map(|projection| projection.status());
-            missing.extend(behind.filter(|status| !status.live).map(|status| format!("projection {}", status.name)));
+            // One that is frozen serves what was true once, and only a new start helps.
+            let behind = self.projections.all().into_iter().filter(|p| !p.status().live || p.is_frozen());
+            missing.extend(behind.map(|projection| format!("projection {}", projection.name())));
             missing
         })
     }

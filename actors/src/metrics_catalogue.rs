@@ -203,7 +203,7 @@ pub const PROJECTION_UNAPPLIED_AGE: Metric = Metric {
     kind: Kind::Gauge,
     unit: Unit::Seconds,
     labels: &["projection"],
-    help: "Age of the oldest event that the projection has not applied; 0 when it has applied all.",
+    help: "Age of the oldest event that the projection has not applied, also of one that is held back; 0 when it has applied all. While the feed can't be read, the time since it could.",
 };
 
 pub const PROJECTION_EVENTS: Metric = Metric {

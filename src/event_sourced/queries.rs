@@ -8,6 +8,7 @@ use codeccloud_actors::projections::Projection;
 use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Of};
 use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::runtime::{Projections, Published, View};
+use codeccloud_actors::sagas::booking::BookingDetails;
 use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
@@ -137,7 +138,7 @@ impl EventSourcedQueries {
             items = self.past(scope, &filter, kept_since, wanted).await?;
         }
         if items.len() < wanted {
-            items.extend(from_memory(model, scope.tenant_id, &filter, wanted - items.len()));
+            items.extend(self.kept(scope, model, &filter, wanted - items.len()).await?);
         }
         if filter.order == BookingOrder::LatestFirst && items.len() < wanted {
             items.extend(self.past(scope, &filter, kept_since, wanted - items.len()).await?);
@@ -145,6 +146,31 @@ impl EventSourcedQueries {
         let more = items.len() > filter.limit;
         items.truncate(filter.limit);
         Ok(Page { items, more })
+    }
+
+    /// From memory, and those few from the store that were let go of and then moved to a time that is kept.
+    async fn kept(
+        &self,
+        scope: Scope,
+        model: &AppointmentSummaries,
+        filter: &BookingFilter,
+        wanted: usize,
+    ) -> Result<Vec<BookingView>, QueryError> {
+        let mut items = from_memory(model, scope.tenant_id, filter, wanted);
+        let (from, to) = bounds(filter);
+        let brought_back: Vec<BookingId> = model.brought_back(scope.tenant_id, from, to).collect();
+        if brought_back.is_empty() {
+            return Ok(items);
+        }
+        let found = self.ports.past.some(scope.tenant_id, brought_back).await;
+        let found = found.map_err(|away| QueryError::Unavailable(away.to_string()))?;
+        items.extend(found.into_iter().filter(|booking| is_asked_for(filter, booking.id, &booking.details)));
+        items.sort_unstable_by_key(|booking| (booking.details.slot.start, booking.id));
+        if filter.order == BookingOrder::LatestFirst {
+            items.reverse();
+        }
+        items.truncate(wanted);
+        Ok(items)
     }
 
     async fn past(
@@ -267,19 +293,23 @@ fn from_memory(
         BookingOrder::LatestFirst => Box::new(listed.rev()),
     };
     ordered
-        .filter(|(id, summary)| {
-            let details = &summary.details;
-            let key = (details.slot.start, *id);
-            let beyond = filter.after.is_none_or(|after| match filter.order {
-                BookingOrder::EarliestFirst => key > after,
-                BookingOrder::LatestFirst => key < after,
-            });
-            beyond
-                && filter.staff_id.is_none_or(|staff_id| details.staff_id == staff_id)
-                && (filter.statuses.is_empty() || filter.statuses.contains(&details.status))
-                && filter.moved.is_none_or(|moved| details.moved == moved)
-        })
+        .filter(|(id, summary)| is_asked_for(filter, *id, &summary.details))
         .take(wanted)
         .map(|(id, summary)| view(id, summary))
         .collect()
+}
+
+fn is_asked_for(filter: &BookingFilter, id: BookingId, details: &BookingDetails) -> bool {
+    let (from, to) = bounds(filter);
+    let key = (details.slot.start, id);
+    let beyond = filter.after.is_none_or(|after| match filter.order {
+        BookingOrder::EarliestFirst => key > after,
+        BookingOrder::LatestFirst => key < after,
+    });
+    beyond
+        && (from..to).contains(&details.slot.start)
+        && filter.staff_id.is_none_or(|staff_id| details.staff_id == staff_id)
+        && filter.customer_id.is_none_or(|customer_id| details.customer_id == Some(customer_id))
+        && (filter.statuses.is_empty() || filter.statuses.contains(&details.status))
+        && filter.moved.is_none_or(|moved| details.moved == moved)
 }

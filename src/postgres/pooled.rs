@@ -1,13 +1,14 @@
-//! Connections of a pool, and what each has prepared.
+//! Connections of a pool, what each has prepared, and whether it is done with what was asked of it.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use bb8::{Pool, QueueStrategy};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
 use super::{Database, DatabaseRole};
 
@@ -19,9 +20,21 @@ pub struct Connector {
     role: DatabaseRole,
 }
 
+/// Its own statements are those that it counts; a transaction, when it is dropped, ends by itself.
 pub struct PooledClient {
     client: Client,
     prepared: Mutex<HashMap<&'static str, Statement>>,
+    /// Statements that nobody has waited for to their end: a request that runs out of time drops its statement, and the
+    /// database goes on with it.
+    unfinished: AtomicUsize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    #[error(transparent)]
+    Connecting(#[from] Error),
+    #[error("the connection went away while nobody used it")]
+    Closed,
 }
 
 impl Database {
@@ -30,7 +43,6 @@ impl Database {
         Pool::builder()
             .max_size(size)
             .connection_timeout(wait)
-            .test_on_check_out(false)
             // The connection used last has the most in its caches.
             .queue_strategy(QueueStrategy::Lifo)
             .build_unchecked(Connector { database: self.clone(), role })
@@ -49,18 +61,37 @@ impl PooledClient {
             Some(statement) => statement,
             None => {
                 let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
-                let statement = self.client.prepare_typed(sql, &types).await?;
+                let statement = self.watched(self.client.prepare_typed(sql, &types)).await?;
                 self.prepared().insert(sql, statement.clone());
                 statement
             }
         };
         let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| *value).collect();
-        let rows = self.client.query(&statement, &values).await;
+        let rows = self.watched(self.client.query(&statement, &values)).await;
         if rows.is_err() {
             // It may be of a schema that has changed since.
             self.prepared().remove(sql);
         }
         rows
+    }
+
+    pub async fn query_typed(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
+        self.watched(self.client.query_typed(sql, parameters)).await
+    }
+
+    pub async fn execute_typed(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<u64, Error> {
+        self.watched(self.client.execute_typed(sql, parameters)).await
+    }
+
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
+        self.watched(self.client.batch_execute(sql)).await
+    }
+
+    async fn watched<T>(&self, statement: impl Future<Output = T>) -> T {
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let result = statement.await;
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+        result
     }
 
     fn prepared(&self) -> MutexGuard<'_, HashMap<&'static str, Statement>> {
@@ -84,18 +115,30 @@ impl DerefMut for PooledClient {
 
 impl bb8::ManageConnection for Connector {
     type Connection = PooledClient;
-    type Error = Error;
+    type Error = ConnectionError;
 
-    async fn connect(&self) -> Result<PooledClient, Error> {
+    async fn connect(&self) -> Result<PooledClient, ConnectionError> {
         let client = self.database.connect_pooled(self.role).await?;
-        Ok(PooledClient { client, prepared: Mutex::default() })
+        Ok(PooledClient { client, prepared: Mutex::default(), unfinished: AtomicUsize::new(0) })
     }
 
-    async fn is_valid(&self, client: &mut PooledClient) -> Result<(), Error> {
-        client.batch_execute("").await
+    /// Whoever takes it asks it something at once, so it isn't asked here.
+    async fn is_valid(&self, client: &mut PooledClient) -> Result<(), ConnectionError> {
+        if client.is_closed() { Err(ConnectionError::Closed) } else { Ok(()) }
     }
 
+    /// One that is still at work for somebody who has gone would keep the next one waiting. It is closed, and what it was
+    /// at is cancelled: a closed connection's statement would run on.
     fn has_broken(&self, client: &mut PooledClient) -> bool {
-        client.is_closed()
+        let is_at_work = client.unfinished.load(Ordering::Relaxed) > 0;
+        if is_at_work && !client.is_closed() {
+            let cancelling = client.cancel_token();
+            self.database.io().spawn(async move {
+                if let Err(error) = cancelling.cancel_query(NoTls).await {
+                    tracing::debug!(%error, "a statement that nobody waits for could not be cancelled");
+                }
+            });
+        }
+        is_at_work || client.is_closed()
     }
 }

@@ -77,10 +77,45 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0011_heads_by_event.up.sql"),
         include_str!("../../schema/0011_heads_by_event.down.sql"),
     ),
+    Migration::new(
+        12,
+        "projection_saves",
+        include_str!("../../schema/0012_projection_saves.up.sql"),
+        include_str!("../../schema/0012_projection_saves.down.sql"),
+    ),
+    Migration::new(
+        13,
+        "bounded_upkeep",
+        include_str!("../../schema/0013_bounded_upkeep.up.sql"),
+        include_str!("../../schema/0013_bounded_upkeep.down.sql"),
+    ),
+    Migration::new(
+        14,
+        "customers_bookings",
+        include_str!("../../schema/0014_customers_bookings.up.sql"),
+        include_str!("../../schema/0014_customers_bookings.down.sql"),
+    ),
 ];
 
-/// The migration that holds what deployments had before us: going below it takes their data away.
-const BASELINE: u32 = 1;
+/// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
+/// these or is made from them.
+const LOSSES: &[(u32, &[&str])] = &[
+    (1, &["tenants"]),
+    (
+        2,
+        &[
+            "tenant_settings",
+            "staff_working_hours",
+            "staff_hours_exceptions",
+            "staff_time_off",
+            "staff_details",
+            "service_details",
+            "service_staff",
+        ],
+    ),
+    (3, &["vault_customers"]),
+    (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
+];
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.
 const LOCK_KEY: i64 = 0x636f_6465_6373_6368;
@@ -106,8 +141,8 @@ pub enum SchemaError {
     Changed { number: u32, name: &'static str },
     #[error("the database has migration {database}, this binary ends at {binary}: run the newer binary")]
     Newer { database: u32, binary: u32 },
-    #[error("the database holds tenants: rolling back below migration {BASELINE} would lose their data")]
-    Filled,
+    #[error("taking back migration {number:04}_{name} would lose the rows of {tables}: there is no way down past it")]
+    Filled { number: u32, name: &'static str, tables: String },
     #[error("migration {number:04}_{name} failed")]
     Failed { number: u32, name: &'static str, source: tokio_postgres::Error },
     #[error("reading or writing the list of applied migrations failed")]
@@ -159,15 +194,21 @@ pub async fn status(client: &Client) -> Result<Vec<MigrationStatus>, SchemaError
 /// Takes back every migration above `to`, the newest first, each in a transaction, and returns them in that order.
 pub async fn rollback(client: &mut Client, to: u32) -> Result<Vec<Applied>, SchemaError> {
     create_list(client).await?;
-    if to < BASELINE {
-        refuse_filled(client).await?;
+    // All of them are asked before the first is taken back, so that a refusal leaves everything in place.
+    let transaction = exclusive(client).await?;
+    let list = checked_list(&transaction).await?;
+    let above = |migration: &&Migration| migration.number > to && list.contains_key(&migration.number);
+    for migration in MIGRATIONS.iter().rev().filter(above) {
+        migration.refuse_losses(&transaction).await?;
     }
+    drop(transaction);
     let mut taken_back = Vec::new();
     for migration in MIGRATIONS.iter().rev().filter(|migration| migration.number > to) {
         let transaction = exclusive(client).await?;
         if !checked_list(&transaction).await?.contains_key(&migration.number) {
             continue;
         }
+        migration.refuse_losses(&transaction).await?;
         transaction.batch_execute(migration.down).await.map_err(|source| migration.failed(source))?;
         transaction
             .execute(
@@ -196,6 +237,27 @@ impl Migration {
     /// Of the way up only: a better way down may reach databases that have long gone up.
     fn checksum(&self) -> String {
         Sha256::digest(self.up).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// As the reader, who sees every tenant. The tables are locked first, so that no row comes in behind the question.
+    async fn refuse_losses(&self, transaction: &Transaction<'_>) -> Result<(), SchemaError> {
+        let Some((_, tables)) = LOSSES.iter().find(|(number, _)| *number == self.number) else { return Ok(()) };
+        for table in *tables {
+            transaction.batch_execute(&format!("lock table public.{table} in access exclusive mode")).await?;
+        }
+        transaction.batch_execute("set local role codeccloud_reader").await?;
+        let mut filled = Vec::new();
+        for table in *tables {
+            let row = transaction.query_one(&format!("select exists (select from public.{table})"), &[]).await?;
+            if row.get(0) {
+                filled.push(*table);
+            }
+        }
+        transaction.batch_execute("reset role").await?;
+        if filled.is_empty() {
+            return Ok(());
+        }
+        Err(SchemaError::Filled { number: self.number, name: self.name, tables: filled.join(", ") })
     }
 
     fn applied(&self) -> Applied {
@@ -258,13 +320,32 @@ async fn checked_list(transaction: &Transaction<'_>) -> Result<BTreeMap<u32, Str
     Ok(list)
 }
 
-/// Asks before anything is taken back, so that a refusal leaves all in place. As the operator, who sees every tenant.
-async fn refuse_filled(client: &mut Client) -> Result<(), SchemaError> {
-    let transaction = exclusive(client).await?;
-    if !checked_list(&transaction).await?.contains_key(&BASELINE) {
-        return Ok(());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made from events and reference data, or of no use without what hangs on them.
+    const NO_LOSS: &[&str] = &[
+        "projection_reports",
+        "projection_snapshots",
+        "event_projection_offsets",
+        "snapshots",
+        "stream_heads",
+        "vault_notes",
+        "reference_versions",
+    ];
+
+    #[test]
+    fn no_way_down_drops_a_table_that_nobody_asked_about() {
+        for migration in MIGRATIONS.iter().filter(|migration| migration.number > 1) {
+            let losses = LOSSES.iter().find(|(number, _)| *number == migration.number).map_or(&[][..], |(_, t)| *t);
+            let dropped = migration.down.split("drop table ").skip(1).flat_map(|rest| {
+                let list = rest.split(';').next().expect("a split has a first part");
+                list.split(',').map(str::trim)
+            });
+            for table in dropped {
+                assert!(losses.contains(&table) || NO_LOSS.contains(&table), "{}: {table}", migration.name);
+            }
+        }
     }
-    transaction.batch_execute("set local role codeccloud_operator").await?;
-    let filled = transaction.query_one("select exists (select from public.tenants)", &[]).await?;
-    if filled.get(0) { Err(SchemaError::Filled) } else { Ok(()) }
 }

@@ -68,7 +68,7 @@ impl PostgresStreams {
         ]);
         let client = self.pool.get().await.map_err(away)?;
         let rows = client.query_prepared(&PAGE, &params).await.map_err(away)?;
-        Ok(rows.iter().map(recorded_event).collect())
+        Ok(rows.iter().filter_map(recorded_event).collect())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio_postgres::Error;
+use uuid::Uuid;
 
 use super::{Database, DatabaseRole, described};
 
@@ -26,17 +27,25 @@ pub async fn run(database: Database, keys_kept: Duration) {
     }
 }
 
-async fn once(database: &Database, keys_kept: Duration) -> Result<(), tokio_postgres::Error> {
-    let owner = database.connect(DatabaseRole::Owner).await?;
-    make_partitions(&owner).await?;
+async fn once(database: &Database, keys_kept: Duration) -> Result<(), Error> {
+    make_partitions(database).await?;
+    forget_keys(database, keys_kept).await
+}
+
+/// Those of all tenants that are older. Bit by bit: each bit is a transaction, and the feed waits for the longest.
+pub async fn forget_keys(database: &Database, keys_kept: Duration) -> Result<(), Error> {
+    let reader = database.connect(DatabaseRole::Reader).await?;
+    let rows = reader.query_typed("SELECT id FROM tenants", &[]).await?;
+    let tenants: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
     let projector = database.connect(DatabaseRole::Projector).await?;
-    let sql = "SELECT app_private.forget_idempotency_keys(array(SELECT DISTINCT tenant_id FROM stream_heads), \
-               now() - make_interval(secs => $1))";
-    projector.query_one(sql, &[&keys_kept.as_secs_f64()]).await?;
+    let sql = "SELECT app_private.forget_idempotency_keys($1, now() - make_interval(secs => $2))";
+    while projector.query_one(sql, &[&tenants, &keys_kept.as_secs_f64()]).await?.get::<_, i64>(0) > 0 {}
     Ok(())
 }
 
-async fn make_partitions(owner: &Client) -> Result<(), tokio_postgres::Error> {
+/// Also before anything is written: the last server may have run a year ago.
+pub async fn make_partitions(database: &Database) -> Result<(), Error> {
+    let owner = database.connect(DatabaseRole::Owner).await?;
     owner
         .execute(
             "SELECT app_private.create_event_partition(month::date), app_private.create_appointments_partition(month::date) \

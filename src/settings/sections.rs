@@ -116,7 +116,7 @@ pub struct Journal {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
-    #[serde(deserialize_with = "between::<1, 60_000, _, _>")]
+    #[serde(deserialize_with = "between::<1, 2_000, _, _>")]
     pub poll_ms: u64,
     #[serde(deserialize_with = "between::<1, 100_000, _, _>")]
     pub page_events: usize,

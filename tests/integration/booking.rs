@@ -53,6 +53,63 @@ async fn a_booking_is_made_seen_moved_completed_and_earns_points() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_booking_long_past_that_is_moved_is_listed_again() {
+    let dir = TestDir::new();
+    let mut server = Server::start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let created = server.post(&salon, "/v1/bookings", &key(), &salon.booking(0, 0, 0)).await.json();
+    let id = created["booking"]["id"].as_str().unwrap();
+    make_it_long_past(dir.path(), id).await;
+    server.kill_9();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    // A later booking makes the read model let go of the old one.
+    assert_eq!(server.post(&salon, "/v1/bookings", &key(), &salon.booking(0, 0, 6)).await.status, 201);
+
+    let later = salon.booking(0, 0, 3);
+    let moving = json!({ "bookingId": id, "slotStart": later["slotStart"], "slotEnd": later["slotEnd"] });
+    let moved = server.post(&salon, &format!("/v1/bookings/{id}/reschedule"), &key(), &moving).await;
+    assert_eq!(moved.status, 200, "{}", moved.text);
+    let customer = created["booking"]["customer"]["id"].as_str().unwrap();
+    for (question, expected) in [
+        ("from=2031-01-01T00:00:00Z", 2),
+        ("from=2031-01-01T00:00:00Z&order=desc", 2),
+        (&format!("customerId={customer}"), 1),
+        (&format!("staffId={}&status=rescheduled", salon.staff_ids[0]), 1),
+        ("status=cancelled", 0),
+        ("to=2031-01-01T00:00:00Z", 0),
+    ] {
+        let found = server.get(&salon, &format!("/v1/bookings/search?{question}")).await.json();
+        let found = found["data"].as_array().unwrap().clone();
+        assert_eq!(found.len(), expected, "{question}: {found:?}");
+        let starts: Vec<&str> = found.iter().map(|booking| booking["slotStart"].as_str().unwrap()).collect();
+        let in_order = if question.contains("desc") { starts.is_sorted_by(|a, b| a > b) } else { starts.is_sorted() };
+        assert!(in_order, "{question}: {starts:?}");
+    }
+    let cancelling = json!({ "bookingId": id });
+    assert_eq!(server.post(&salon, &format!("/v1/bookings/{id}/cancel"), &key(), &cancelling).await.status, 200);
+    let found = server.get(&salon, "/v1/bookings/search?status=cancelled").await.json();
+    assert_eq!(found["data"][0]["id"], id, "{found}");
+}
+
+/// As if it had been made half a year ago, for a slot a day later, and nothing had happened since.
+async fn make_it_long_past(data_dir: &std::path::Path, id: &str) {
+    let url = codeccloud::postgres::embedded::url_of(data_dir).unwrap();
+    let superuser = connect(&url.replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
+    let slot = "jsonb_build_object('start', to_char(now() - interval '180 days', 'YYYY-MM-DD\"T12:00:00.000Z\"'), \
+                'end', to_char(now() - interval '180 days', 'YYYY-MM-DD\"T12:30:00.000Z\"'))";
+    let sql = format!(
+        "SET session_replication_role = replica; \
+         UPDATE event_store SET occurred_at = now() - interval '181 days', payload = jsonb_set(payload, '{{slot}}', {slot}) \
+         WHERE aggregate_id = '{id}' OR payload ->> 'booking_id' = '{id}'; \
+         UPDATE saga_instances SET state = state || jsonb_build_object('slotStart', {slot} -> 'start', 'slotEnd', {slot} -> 'end') \
+         WHERE saga_id = '{id}'"
+    );
+    superuser.batch_execute(&sql).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_requests_for_one_slot_one_books() {
     let dir = TestDir::new();
     let server = Server::start(dir.path());

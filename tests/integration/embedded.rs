@@ -1,7 +1,7 @@
 //! The private PostgreSQL: starts, keeps its data, and gets over whatever kills it or its server.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -168,6 +168,26 @@ async fn after_a_kill_of_the_server_its_postgres_can_be_used_and_is_replaced() {
     let log = fs::read_to_string(dir.0.join("postgres.log")).unwrap();
     assert!(!log.contains("not properly shut down"), "{log}");
     assert_eq!(notes(&postgres.url()).await, ["before"]);
+    postgres.stop().await;
+}
+
+/// PostgreSQL runs for months, and holds the file open.
+#[tokio::test]
+async fn a_log_that_has_grown_long_is_begun_anew_while_postgres_runs() {
+    let dir = DataDir::new("log");
+    let postgres = EmbeddedPostgres::start(&dir.0).await.unwrap();
+    let log = dir.0.join("postgres.log");
+    let mut file = fs::File::options().append(true).open(&log).unwrap();
+    file.write_all(&vec![b'.'; 17 << 20]).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while log.metadata().unwrap().len() > 1 << 20 {
+        assert!(Instant::now() < deadline, "it stays long");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(dir.0.join("postgres.log.1").metadata().unwrap().len() >= 17 << 20);
+    connect(&postgres.url()).await.batch_execute("SELECT 1/0").await.unwrap_err();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.len() < 1_000 && text.contains("division by zero"), "{text:?}");
     postgres.stop().await;
 }
 

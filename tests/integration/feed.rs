@@ -135,6 +135,23 @@ async fn pages_of_a_large_window_leave_nothing_out() {
     assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 100), 3)]);
 }
 
+/// While servers are replaced one by one, the newer ones write what the older ones have no name for.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_an_aggregate_type_that_only_newer_builds_know_are_passed_over() {
+    let database = Database::create().await;
+    let (journal, mut cursor) = (journal(&database), FeedCursor::default());
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
+    let newer = "INSERT INTO event_store (id, tenant_id, aggregate_type, aggregate_id, event_type, version, payload, \
+            occurred_at, cluster_id, recorded_at, schema_version, metadata) \
+        SELECT gen_random_uuid(), gen_random_uuid(), 'gift_card', gen_random_uuid(), 'gift_card_sold', 1, '{}', now(), \
+            app_private.cluster_id(), now(), 1, '{}' FROM generate_series(1, 5)";
+    database.superuser().await.batch_execute(newer).await.unwrap();
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 1, 1)])]).await;
+    let feed = feed(&database, 2);
+    assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 1), 1), (stream(1, 1), 2)]);
+    assert_eq!(drain(&feed, &mut cursor).await, []);
+}
+
 /// Dump, restore into another cluster, write there: its transaction ids start anew, and are below those in the dump.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_database_gives_its_past_first_and_then_what_is_new() {

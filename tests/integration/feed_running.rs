@@ -59,7 +59,7 @@ async fn a_poll_costs_the_same_at_2_and_at_120_partitions() {
 }
 
 /// PostgreSQL itself logs the plan of each statement as it was run.
-async fn explain_every_statement(superuser: &Client) {
+pub async fn explain_every_statement(superuser: &Client) {
     let settings = [
         ("session_preload_libraries", "'auto_explain'"),
         ("auto_explain.log_min_duration", "0"),
@@ -114,7 +114,7 @@ async fn poll_cost(
 }
 
 /// Each plan stands behind its line, indented by a tab.
-fn plans(log: &str) -> Vec<Value> {
+pub fn plans(log: &str) -> Vec<Value> {
     let behind = log.split("plan:\n").skip(1);
     behind
         .map(|text| {
@@ -205,6 +205,39 @@ async fn who_holds_the_feed_back_is_named_in_metric_and_log() {
     prompt.batch_execute("COMMIT").await.unwrap();
     assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 1), 1)]);
     assert_eq!((age(&holder), age("codeccloud_feed_horizon_age_seconds ")), (Some(0.0), Some(0.0)));
+}
+
+/// Otherwise reads would look up to date just when they are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_since_when_the_oldest_event_behind_it_waits() {
+    let database = Database::create().await;
+    let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
+    drain(&feed, &mut cursor).await;
+    let prompt = database.superuser().await;
+    prompt.batch_execute("BEGIN; SELECT pg_current_xact_id()").await.unwrap();
+    let waiting = async |cursor: &mut FeedCursor| {
+        let page = feed.read(cursor).await.unwrap();
+        assert!(page.caught_up && page.events.is_empty(), "{page:?}");
+        *cursor = page.cursor;
+        page.waiting_since
+    };
+    let deadline = Instant::now() + Duration::from_millis(1_500);
+    while Instant::now() < deadline {
+        assert_eq!(waiting(&mut cursor).await, None, "nothing waits");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let first = submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await[0].clone().unwrap();
+    submit_all(&journal, vec![append(vec![events(stream(1, 1), 1, 1)])]).await;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while waiting(&mut cursor).await.is_none() {
+        assert!(Instant::now() < deadline, "nobody sees that it waits");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(waiting(&mut cursor).await, Some(first.recorded_at));
+
+    prompt.batch_execute("COMMIT").await.unwrap();
+    let page = feed.read(&cursor).await.unwrap();
+    assert_eq!((page.events.len(), page.waiting_since), (2, None));
 }
 
 /// Whether a commit of another node wakes the feed long before it would poll.

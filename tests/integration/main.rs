@@ -3,6 +3,7 @@
 
 mod admin;
 mod booking;
+mod connections;
 mod crash;
 mod day_view;
 mod door;
@@ -11,8 +12,11 @@ mod feed;
 mod feed_running;
 mod journal;
 mod operations;
+mod past_bookings;
+mod projection_saves;
 mod reference;
 mod schema;
 mod start_and_stop;
 mod support;
 mod trace;
+mod upkeep;

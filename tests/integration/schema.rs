@@ -68,15 +68,17 @@ async fn refuses_a_database_that_is_not_its_own() {
 }
 
 #[tokio::test]
-async fn never_rolls_back_the_baseline_of_a_filled_database() {
+async fn never_takes_back_what_holds_rows() {
     let database = Database::create().await;
     let mut owner = database.owner().await;
-    schema::apply(&mut owner).await.unwrap();
     fill(&database.superuser().await, OWN, MEMBER).await;
-
-    let refusal = schema::rollback(&mut owner, 0).await.unwrap_err();
-    assert!(matches!(refusal, SchemaError::Filled), "{refusal:?}");
-    assert!(schema::status(&owner).await.unwrap().iter().all(|migration| migration.applied_at.is_some()));
+    for to in [3, 0] {
+        let refusal = schema::rollback(&mut owner, to).await.unwrap_err();
+        let SchemaError::Filled { number: 4, tables, .. } = &refusal else { panic!("{refusal:?}") };
+        assert_eq!(tables, "event_store, saga_instances, idempotency_keys, tenant_stages");
+        let status = schema::status(&owner).await.unwrap();
+        assert!(status.iter().all(|migration| migration.applied_at.is_some()), "a refusal leaves everything in place");
+    }
 }
 
 #[tokio::test]
@@ -106,6 +108,17 @@ async fn row_security_is_forced_on_every_table_and_partition() {
     assert_eq!(names, "", "tables without forced row security");
 }
 
+/// What such a function calls without a schema must not be what somebody has put into `public`.
+#[tokio::test]
+async fn functions_with_their_owners_rights_look_up_nothing_in_public() {
+    let database = Database::create().await;
+    let open = "select coalesce(string_agg(oid::regprocedure::text, ', '), '') from pg_proc
+        where prosecdef and proname <> 'append' and pronamespace in ('public'::regnamespace, 'app_private'::regnamespace, 'auth'::regnamespace)
+        and not coalesce(proconfig, '{}') @> '{\"search_path=pg_catalog, pg_temp\"}'";
+    let names: String = database.owner().await.query_one(open, &[]).await.unwrap().get(0);
+    assert_eq!(names, "", "set search_path = pg_catalog, pg_temp, and qualify what is in other schemas");
+}
+
 #[tokio::test]
 async fn a_member_reaches_no_row_of_a_foreign_tenant() {
     let (database, member) = two_tenants().await;
@@ -128,6 +141,26 @@ async fn a_member_reaches_no_row_of_a_foreign_tenant() {
     for table in ["audit_log", "outbox_events", "product_stock", "vault_customers", "vault_notes"] {
         let change = format!("update {table} set tenant_id = tenant_id");
         assert_eq!(refused(member.execute(&change, &[]).await), None, "{table} is not for members to change");
+    }
+}
+
+/// The server's own roles write for many tenants: what a transaction has not declared is out of their reach.
+#[tokio::test]
+async fn the_servers_roles_reach_no_row_of_a_tenant_that_was_not_declared() {
+    let database = Database::create().await;
+    let superuser = database.superuser().await;
+    fill(&superuser, OWN, MEMBER).await;
+    fill(&superuser, FOREIGN, STRANGER).await;
+    let tables = tenant_tables(&superuser).await;
+    for (role, own) in [("codeccloud_store", "saga_instances"), ("codeccloud_vault", "vault_customers")] {
+        let server = database.owner().await;
+        server.batch_execute(&format!("set codeccloud.tenant_ids = '{{{OWN}}}'; set role {role}")).await.unwrap();
+        assert!(seen(&server, own, OWN).await > 0, "{role} does its work");
+        for table in &tables {
+            refuses_foreign_rows(&superuser, &server, table).await;
+        }
+        server.batch_execute("reset codeccloud.tenant_ids").await.unwrap();
+        assert_eq!(seen(&server, own, OWN).await, 0, "{role} has declared nobody");
     }
 }
 
@@ -275,27 +308,43 @@ async fn tenant_tables(client: &Client) -> Vec<String> {
     client.query(tables, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-/// The names of all that the migrations make. What extensions brought along stays with them.
+/// All that the migrations make, to the letter. What extensions brought along stays with them.
 async fn catalogue(client: &Client) -> Vec<String> {
-    let objects =
-        "with ours as (select oid, nspname from pg_namespace where nspname in ('public', 'app_private', 'auth'))
-        select format('%s relation %s %s', nspname, relkind, relname) from pg_class join ours on ours.oid = relnamespace
+    let objects = "with ours as (select oid, nspname from pg_namespace where nspname in ('public', 'app_private', 'auth')),
+            tables as (select c.*, nspname from pg_class c join ours on ours.oid = relnamespace),
+            functions as (select p.* from pg_proc p join ours on ours.oid = pronamespace
+                where not exists (select from pg_depend where objid = p.oid and deptype = 'e')),
+            grants as (
+                select 'relation ' || oid::regclass as of, coalesce(relacl, acldefault(
+                    case relkind when 'S' then 's'::\"char\" else 'r' end, relowner)) as acl from tables where relkind <> 'i'
+                union all
+                select 'function ' || oid::regprocedure, coalesce(proacl, acldefault('f', proowner)) from functions
+                union all
+                select format('column %s.%s', attrelid::regclass, attname), attacl from pg_attribute
+                    where attacl is not null and attrelid in (select oid from tables)
+            )
+        select format('relation %s %s of %s, row security %s %s, options %s', relkind, oid::regclass, relowner::regrole,
+            relrowsecurity, relforcerowsecurity, reloptions) from tables
         union all
-        select format('%s function %s(%s) of %s', nspname, proname, pg_get_function_arguments(p.oid), proowner::regrole)
-            from pg_proc p join ours on ours.oid = pronamespace
-            where not exists (select from pg_depend where objid = p.oid and deptype = 'e')
+        select format('column %s.%s %s, not null %s, default %s, storage %s', attrelid::regclass, attname,
+            format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attstorage)
+            from pg_attribute join tables t on t.oid = attrelid left join pg_attrdef d on adrelid = attrelid and adnum = attnum
+            where attnum > 0 and not attisdropped
         union all
-        select format('%s policy %s on %s for %s to %s', schemaname, policyname, tablename, cmd, roles)
-            from pg_policies join ours on nspname = schemaname
+        select format('index %s', pg_get_indexdef(indexrelid)) from pg_index join tables t on t.oid = indexrelid
         union all
-        select format('%s trigger %s on %s', nspname, tgname, relname) from pg_trigger
-            join pg_class c on c.oid = tgrelid join ours on ours.oid = relnamespace where not tgisinternal
+        select format('function of %s: %s', proowner::regrole, pg_get_functiondef(oid)) from functions
         union all
-        select format('%s constraint %s on %s', nspname, conname, conrelid::regclass) from pg_constraint
-            join ours on ours.oid = connamespace
+        select format('policy %s on %s for %s to %s, %s, using %s, with check %s', policyname, tablename, cmd, roles,
+            permissive, qual, with_check) from pg_policies join ours on nspname = schemaname
         union all
-        select format('%s grants on %s: %s', nspname, relname, relacl) from pg_class
-            join ours on ours.oid = relnamespace where relacl is not null
+        select pg_get_triggerdef(g.oid) from pg_trigger g join tables t on t.oid = tgrelid where not tgisinternal
+        union all
+        select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(c.oid))
+            from pg_constraint c join ours on ours.oid = connamespace
+        union all
+        select format('grant of %s on %s to %s', privilege_type, of, coalesce(nullif(grantee, 0)::regrole::text, 'public'))
+            from grants, aclexplode(acl)
         order by 1";
     client.query(objects, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::RecordedEvent;
 use crate::ids::Position;
+use crate::time::Timestamp;
 
 use super::StoreError;
 
@@ -13,7 +14,8 @@ pub trait Feed: Send + Sync + 'static {
     /// The next events after `cursor`. Reading from the same cursor again gives the same events, then newer ones.
     fn read<'a>(&'a self, cursor: &'a FeedCursor) -> BoxFuture<'a, Result<FeedPage, StoreError>>;
 
-    /// Returns when there may be more: after a commit of this node, a notification, or the poll interval.
+    /// Returns when there may be more: after a commit of this node, a notification, or the poll interval, which is short:
+    /// from a longer silence one concludes that the reader is gone.
     fn wait(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -23,6 +25,9 @@ pub struct FeedPage {
     pub cursor: FeedCursor,
     /// Nothing more could be read at the time.
     pub caught_up: bool,
+    /// When the oldest event was recorded that is committed, but beyond this page: in the next one, or held back by a
+    /// transaction that is still open. An event that is held back may go unnoticed for a second.
+    pub waiting_since: Option<Timestamp>,
 }
 
 /// Where an event stands for the feed.

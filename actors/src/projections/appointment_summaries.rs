@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::Aggregate;
 use crate::event::EventBody;
 use crate::ids::{AggregateType, BookingId, CustomerId, StaffId, TenantId, Version};
-use crate::sagas::booking::{BookingDetails, BookingEvent, BookingSaga, BookingStatus};
+use crate::sagas::booking::{BookingDetails, BookingEvent, BookingRescheduled, BookingSaga, BookingStatus};
 use crate::time::{DAY_MS, Timestamp};
 
 use super::{Applicable, NotApplicable, Projection};
@@ -23,6 +23,9 @@ pub struct AppointmentSummaries {
     by_staff: imbl::OrdSet<(TenantId, StaffId, Timestamp, BookingId)>,
     by_customer: imbl::OrdSet<(TenantId, CustomerId, Timestamp, BookingId)>,
     tenants: imbl::HashMap<TenantId, TenantTotals>,
+    /// Bookings that were let go of and then moved to a time that is kept. The event of a move doesn't say all that a
+    /// summary needs, so they are in no other index, and who asks for one gets it from the store.
+    brought_back: imbl::OrdSet<(TenantId, Timestamp, BookingId)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +90,18 @@ impl AppointmentSummaries {
         }
     }
 
+    /// Bookings that begin in `[from, to)` as well, but are in the store only: who lists the others asks for these too.
+    pub fn brought_back(
+        &self,
+        tenant_id: TenantId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = BookingId> + '_ {
+        let nil = BookingId(uuid::Uuid::nil());
+        let range = (from < to).then(|| self.brought_back.range((tenant_id, from, nil)..(tenant_id, to, nil)));
+        range.into_iter().flatten().map(|key| key.2)
+    }
+
     pub fn totals(&self, tenant_id: TenantId) -> TenantTotals {
         self.tenants.get(&tenant_id).cloned().unwrap_or_default()
     }
@@ -123,11 +138,14 @@ impl AppointmentSummaries {
         let horizon = now.plus_millis(-KEPT_DAYS * DAY_MS);
         let nil = BookingId(uuid::Uuid::nil());
         let old = |set: &imbl::OrdSet<(TenantId, Timestamp, BookingId)>| {
-            set.range((tenant_id, Timestamp::MIN, nil)..(tenant_id, horizon, nil)).next().map(|key| key.2)
+            set.range((tenant_id, Timestamp::MIN, nil)..(tenant_id, horizon, nil)).next().copied()
         };
         let mut gone = Vec::new();
-        while let Some(id) = old(&self.by_time) {
+        while let Some((_, _, id)) = old(&self.by_time) {
             gone.extend(self.remove(tenant_id, id).map(|summary| summary.details.status));
+        }
+        while let Some(key) = old(&self.brought_back) {
+            self.brought_back.remove(&key);
         }
         let totals = self.tenants.entry(tenant_id).or_default();
         totals.kept_since = totals.kept_since.max(horizon);
@@ -139,7 +157,7 @@ impl AppointmentSummaries {
 
 impl Projection for AppointmentSummaries {
     const NAME: &'static str = "appointment_summaries";
-    const FORMAT: u16 = 1;
+    const FORMAT: u16 = 2;
     const FOLDS: AggregateType = AggregateType::Booking;
 
     fn apply(&mut self, applicable: &Applicable<'_>) -> Result<(), NotApplicable> {
@@ -148,13 +166,14 @@ impl Projection for AppointmentSummaries {
         match event {
             BookingEvent::Scheduled(_) => {
                 self.forget_before(tenant_id, applicable.occurred_at);
-                self.schedule(tenant_id, id, event, applicable);
+                self.keep(tenant_id, id, evolved(None, event, applicable)?);
             }
-            BookingEvent::Rescheduled(_) => {
+            BookingEvent::Rescheduled(moved) => {
                 if let Some(summary) = self.remove(tenant_id, id) {
-                    self.insert(tenant_id, id, evolved(Some(&summary), event, applicable)?);
+                    self.keep(tenant_id, id, evolved(Some(&summary), event, applicable)?);
                 } else {
                     self.changed_after(tenant_id, id, applicable)?;
+                    self.bring_back(tenant_id, id, moved);
                 }
             }
             BookingEvent::Confirmed(_)
@@ -174,14 +193,21 @@ impl Projection for AppointmentSummaries {
 }
 
 impl AppointmentSummaries {
-    /// A booking that was brought in with a slot long past is a total from the start.
-    fn schedule(&mut self, tenant_id: TenantId, id: BookingId, event: &BookingEvent, applicable: &Applicable<'_>) {
-        let Ok(summary) = evolved(None, event, applicable) else { return };
+    /// A booking that was brought in with a slot long past, or moved there, is a total at once.
+    fn keep(&mut self, tenant_id: TenantId, id: BookingId, summary: Summary) {
         let totals = self.tenants.entry(tenant_id).or_default();
         if summary.details.slot.start < totals.kept_since {
             *totals.past.entry(summary.details.status).or_default() += 1;
         } else {
             self.insert(tenant_id, id, summary);
+        }
+    }
+
+    /// A booking that is in the store only begins at another time from now on.
+    fn bring_back(&mut self, tenant_id: TenantId, id: BookingId, moved: &BookingRescheduled) {
+        self.brought_back.remove(&(tenant_id, moved.from.start, id));
+        if moved.to.start >= self.totals(tenant_id).kept_since {
+            self.brought_back.insert((tenant_id, moved.to.start, id));
         }
     }
 

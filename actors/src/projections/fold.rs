@@ -1,6 +1,7 @@
 //! A projection with its checkpoint: what is saved, rebuilt and swapped as one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,9 @@ impl<P: Projection> Fold<P> {
             }
             self.events_applied += 1;
             self.newest.insert(tenant_id, self.events_applied);
-            if let Err(NotApplicable(reason)) = Applicable::of(recorded).and_then(|event| self.model.apply(&event)) {
+            if let Err(NotApplicable(reason)) =
+                Applicable::of(recorded).and_then(|event| contained(&mut self.model, &event))
+            {
                 let at = Stopped { position: recorded.place.position, reason };
                 self.stopped.insert(tenant_id, at.clone());
                 stopped.push((tenant_id, at));
@@ -98,4 +101,12 @@ impl<P: Projection> Fold<P> {
             newest: imbl::HashMap::default(),
         })
     }
+}
+
+/// A panic stops what an error would stop: the event's tenant, whose part of the model nobody reads any more.
+fn contained<P: Projection>(model: &mut P, event: &Applicable<'_>) -> Result<(), NotApplicable> {
+    catch_unwind(AssertUnwindSafe(|| model.apply(event))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+        Err(NotApplicable(format!("the projection panicked: {}", text.unwrap_or("without a word"))))
+    })
 }

@@ -4,13 +4,15 @@
 //! aggregates have to agree to is asked of them in turn, and all parts go into one append.
 
 mod aggregate_actor;
+mod bus;
 mod execution;
 mod flight;
+mod freshness;
 mod mailboxes;
 mod orders;
 mod projection_actor;
 #[cfg(test)]
-mod projection_swap;
+mod projection_behaviour;
 mod projections;
 mod published;
 mod recovery;

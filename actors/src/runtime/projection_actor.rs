@@ -11,10 +11,12 @@ use tracing::Span;
 use crate::envelope::RecordedEvent;
 use crate::ids::TenantId;
 use crate::metrics_catalogue as names;
-use crate::ports::{Clock, FeedCursor, ProjectionStore, StoreError};
+use crate::ports::{FeedCursor, FeedPage, ProjectionStore, StoreError};
 use crate::projections::{Fold, Projection, Stopped};
+use crate::time::Timestamp;
 use crate::trace::{self, ContinueTrace};
 
+use super::freshness::Freshness;
 use super::published::{Publisher, View};
 
 /// Batches wait for a slow projection in the bus, not here: one being folded, one ready.
@@ -36,8 +38,8 @@ pub(super) struct ProjectionActor<P: Projection> {
     /// Has caught up once, and shows its model since.
     pub live: bool,
     pub publisher: Publisher<P>,
+    pub freshness: Arc<Freshness>,
     pub store: Arc<dyn ProjectionStore>,
-    pub clock: Arc<dyn Clock>,
     pub continue_trace: ContinueTrace,
     pub settings: ProjectionSettings,
     pub saved: Saved,
@@ -49,7 +51,8 @@ pub(super) struct ProjectionActor<P: Projection> {
 
 pub(super) struct Saved {
     pub at: Instant,
-    pub events_applied: u64,
+    /// Events of the feed since then, also those of others: a start reads again whatever the checkpoint isn't past.
+    pub events_since: u64,
     pub under_way: bool,
 }
 
@@ -60,6 +63,15 @@ pub(super) struct Batch {
     pub events: Arc<[RecordedEvent]>,
     pub cursor: FeedCursor,
     pub caught_up: bool,
+    pub read_at: Instant,
+    pub waiting_since: Option<Timestamp>,
+}
+
+impl Batch {
+    pub fn of(page: FeedPage, read_at: Instant) -> Batch {
+        let FeedPage { events, cursor, caught_up, waiting_since } = page;
+        Batch { events, cursor, caught_up, read_at, waiting_since }
+    }
 }
 
 #[derive(Message)]
@@ -92,12 +104,14 @@ impl<P: Projection> ProjectionActor<P> {
         }
         let spans = self.continued_traces(batch);
         let stopped = self.fold.apply(&batch.events, batch.cursor);
-        self.report(batch, stopped, ctx);
+        self.saved.events_since += batch.events.len() as u64;
+        self.report(stopped, ctx);
         self.live |= batch.caught_up;
         // Nobody reads a model that is still catching up, and one that nobody holds is changed in place.
         if self.live {
             self.publish();
         }
+        self.freshness.applied(batch.read_at, batch.waiting_since);
         drop(spans);
     }
 
@@ -121,14 +135,7 @@ impl<P: Projection> ProjectionActor<P> {
         self.publisher.publish(View { fold: self.fold.clone(), live: self.live });
     }
 
-    fn report(&self, batch: &Batch, stopped: Vec<(TenantId, Stopped)>, ctx: &mut Context<Self>) {
-        let lag_ms = if batch.caught_up {
-            0
-        } else {
-            batch.events.first().map_or(0, |oldest| self.clock.now().as_millis() - oldest.occurred_at.as_millis())
-        };
-        #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!(names::PROJECTION_UNAPPLIED_AGE.name, "projection" => P::NAME).set(lag_ms.max(0) as f64 / 1e3);
+    fn report(&self, stopped: Vec<(TenantId, Stopped)>, ctx: &mut Context<Self>) {
         metrics::counter!(names::PROJECTION_EVENTS.name, "projection" => P::NAME).absolute(self.fold.events_applied);
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!(names::PROJECTION_TENANTS_STOPPED.name, "projection" => P::NAME)
@@ -162,10 +169,11 @@ impl<P: Projection> ProjectionActor<P> {
         self.fold = fold;
         self.follows = true;
         self.live = true;
-        self.saved.events_applied = 0;
+        // Also one that was given nothing to fold has read far.
+        self.saved.events_since += self.fold.events_applied.max(1);
         for batch in self.retained.take().unwrap_or_default() {
             let stopped = self.fold.apply(&batch.events, read);
-            self.report(&batch, stopped, ctx);
+            self.report(stopped, ctx);
         }
         self.fold.cursor = bus;
         self.publish();
@@ -176,23 +184,22 @@ impl<P: Projection> ProjectionActor<P> {
     /// Encodes and writes beside the folding: the clone is a handful of pointers.
     fn save(&mut self) -> ResponseActFuture<Self, Result<(), StoreError>> {
         self.saved.under_way = true;
-        let fold = self.fold.clone();
+        let (fold, events) = (self.fold.clone(), self.saved.events_since);
         let store = Arc::clone(&self.store);
         let saving = async move {
-            let events_applied = fold.events_applied;
             let encoded = tokio::task::spawn_blocking(move || fold.encode()).await;
             let encoded = encoded.map_err(|error| StoreError(error.to_string()))?;
-            store.save(P::NAME, encoded).await.map(|()| events_applied)
+            store.save(P::NAME, encoded).await
         };
-        Box::pin(wrap_future(saving).map(|result: Result<u64, StoreError>, actor: &mut Self, _| {
+        Box::pin(wrap_future(saving).map(move |result: Result<(), StoreError>, actor: &mut Self, _| {
             actor.saved.under_way = false;
             actor.saved.at = Instant::now();
-            result.map(|events_applied| actor.saved.events_applied = events_applied)
+            result.inspect(|()| actor.saved.events_since = actor.saved.events_since.saturating_sub(events))
         }))
     }
 
     fn save_when_due(&mut self, ctx: &mut Context<Self>) {
-        let news = self.fold.events_applied - self.saved.events_applied.min(self.fold.events_applied);
+        let news = self.saved.events_since;
         let due = self.saved.at.elapsed() >= self.settings.save_every || news >= self.settings.save_every_events;
         if self.live && news > 0 && due && !self.saved.under_way {
             let saving = self.save();
@@ -220,7 +227,10 @@ impl<P: Projection> Handler<Batch> for ProjectionActor<P> {
     fn handle(&mut self, batch: Batch, ctx: &mut Self::Context) {
         self.take(&batch, ctx);
         if let Some(retained) = &mut self.retained {
-            retained.push(batch);
+            // The bus may deliver a page again, and one that moves nothing has no events.
+            if retained.last().is_none_or(|last| last.cursor != batch.cursor) {
+                retained.push(batch);
+            }
         }
         self.swap_when_due(ctx);
     }

@@ -14,14 +14,14 @@ use crate::projections::availability::Availability;
 use crate::projections::loyalty_balances::LoyaltyBalances;
 use crate::projections::staff_utilisation::StaffUtilisationDays;
 use crate::projections::{Fold, Projection};
+use crate::time::Timestamp;
 use crate::trace::ContinueTrace;
 
+use super::bus::{self, Bus, FEED_RETRY};
+use super::freshness::Freshness;
 use super::projection_actor::{Adopt, Batch, Follow, ProjectionActor, ProjectionSettings, Retain, Save, Saved};
 use super::published::{Published, View, published};
 use super::{Runtime, orders};
-
-/// A pause after the feed could not be read: the database is away, and reads go on from memory.
-const FEED_RETRY: Duration = Duration::from_millis(200);
 
 #[derive(Clone)]
 pub struct Projections {
@@ -40,6 +40,11 @@ pub struct ProjectionPorts {
 
 /// What is done with all projections alike.
 pub trait AnyProjection: Send + Sync {
+    fn name(&self) -> &'static str;
+    /// Age of the oldest event that is not applied; zero when all are.
+    fn unapplied_age(&self, now: Timestamp) -> Duration;
+    /// Whether reads stand still, since nothing has come from the feed for long, not even that there is nothing new.
+    fn is_frozen(&self) -> bool;
     fn status(&self) -> ProjectionStatus;
     /// Saves model and checkpoint now.
     fn save(&self) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -53,7 +58,7 @@ pub trait AnyProjection: Send + Sync {
 
 /// Opaque outside the runtime.
 #[doc(hidden)]
-pub struct PageOf(Batch);
+pub struct PageOf(pub(super) Batch);
 
 impl Projections {
     /// Loads the saved ones and starts their actors, then the bus. Call it within an actix system. Each becomes live when
@@ -80,7 +85,9 @@ impl Projections {
                 projection.follow().await;
             }
         }
-        actix::spawn(run_bus(ports.feed, projections.clone(), runtime, begin));
+        let bus = Bus { feed: ports.feed, projections: projections.clone(), runtime, cursor: begin, ready: None };
+        actix::spawn(bus.run());
+        actix::spawn(bus::show_freshness(projections.clone(), ports.clock));
         Ok(projections)
     }
 
@@ -111,44 +118,13 @@ fn reach(cursor: &FeedCursor) -> (i64, u64, i64) {
     (cursor.floor.0, cursor.low, cursor.window.map_or(0, |window| window.after.0))
 }
 
-/// Reads the feed once and hands each page to all projections; the next page is read while they fold this one.
-async fn run_bus(feed: Arc<dyn Feed>, projections: Projections, runtime: Runtime, mut cursor: FeedCursor) {
-    let mut ready: Option<PageOf> = None;
-    loop {
-        let delivering = async {
-            if let Some(page) = &ready {
-                runtime.observe(&page.0.events);
-                join_all(projections.all().map(|projection| projection.feed(page))).await;
-            }
-        };
-        let caught_up = ready.as_ref().is_some_and(|page| page.0.caught_up);
-        let reading = async {
-            if caught_up {
-                feed.wait().await;
-            }
-            feed.read(&cursor).await
-        };
-        let ((), page) = futures_util::future::join(delivering, reading).await;
-        ready = match page {
-            Ok(page) => {
-                cursor = page.cursor;
-                Some(PageOf(Batch { events: page.events, cursor: page.cursor, caught_up: page.caught_up }))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the feed can't be read; reads go on from memory");
-                tokio::time::sleep(FEED_RETRY).await;
-                None
-            }
-        };
-    }
-}
-
 pub struct ProjectionHandle<P: Projection> {
     address: Addr<ProjectionActor<P>>,
     published: Published<P>,
     feed: Arc<dyn Feed>,
     store: Arc<dyn ProjectionStore>,
     beside: Arc<Beside>,
+    freshness: Arc<Freshness>,
 }
 
 /// What is folded beside the live model: one fold at a time.
@@ -180,14 +156,15 @@ impl<P: Projection> ProjectionHandle<P> {
             None => Fold::anew(ports.store.orders(P::NAME).await?),
         };
         let (publisher, published) = published(View { fold: fold.clone(), live: false });
+        let freshness = Arc::<Freshness>::default();
         let actor = ProjectionActor {
-            saved: Saved { at: Instant::now(), events_applied: fold.events_applied, under_way: false },
+            saved: Saved { at: Instant::now(), events_since: 0, under_way: false },
             fold,
             follows: false,
             live: false,
             publisher,
+            freshness: Arc::clone(&freshness),
             store: Arc::clone(&ports.store),
-            clock: Arc::clone(&ports.clock),
             continue_trace: ports.continue_trace,
             settings: settings.clone(),
             retained: None,
@@ -195,7 +172,7 @@ impl<P: Projection> ProjectionHandle<P> {
         };
         let address = ProjectionActor::start_in_arbiter(&arbiter.handle(), move |_| actor);
         let (feed, store) = (Arc::clone(&ports.feed), Arc::clone(&ports.store));
-        Ok(ProjectionHandle { address, published, feed, store, beside: Arc::default() })
+        Ok(ProjectionHandle { address, published, feed, store, beside: Arc::default(), freshness })
     }
 
     /// Folds from `fold`'s checkpoint to the feed's end, beside the live model, and swaps.
@@ -212,6 +189,7 @@ impl<P: Projection> ProjectionHandle<P> {
 
     async fn read_to_end(&self, fold: &mut Fold<P>) -> Result<(), StoreError> {
         loop {
+            let read_at = Instant::now();
             let page = self.feed.read(&fold.cursor).await?;
             for (tenant_id, at) in fold.apply(&page.events, page.cursor) {
                 tracing::error!(
@@ -220,6 +198,9 @@ impl<P: Projection> ProjectionHandle<P> {
                 );
             }
             self.beside.events_applied.store(fold.events_applied, Ordering::Relaxed);
+            if !self.published.view().live {
+                self.freshness.applied(read_at, page.waiting_since);
+            }
             if page.caught_up {
                 return Ok(());
             }
@@ -279,6 +260,18 @@ impl<P: Projection> CatchesUp for ProjectionHandle<P> {
 }
 
 impl<P: Projection> AnyProjection for ProjectionHandle<P> {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn unapplied_age(&self, now: Timestamp) -> Duration {
+        self.freshness.unapplied_age(now, Instant::now())
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.freshness.is_frozen(Instant::now())
+    }
+
     fn status(&self) -> ProjectionStatus {
         let view = self.published.view();
         let rebuilding = self.beside.is_rebuild.load(Ordering::Relaxed);
@@ -330,6 +323,7 @@ impl<P: Projection> Clone for ProjectionHandle<P> {
             feed: Arc::clone(&self.feed),
             store: Arc::clone(&self.store),
             beside: Arc::clone(&self.beside),
+            freshness: Arc::clone(&self.freshness),
         }
     }
 }

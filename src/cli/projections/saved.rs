@@ -59,8 +59,9 @@ impl SavedProjections {
     async fn one<P: Projection>(&self, mode: Mode<'_>) -> Result<ProjectionStatus, Failure> {
         let is_anew = matches!(mode, Mode::Rebuild(ordered) if ordered.iter().any(|(name, _)| *name == P::NAME));
         let saved = if is_anew { None } else { self.store.load(P::NAME).await? };
-        let mut fold: Fold<P> = match &saved {
-            Some(saved) => Fold::decode(saved)?,
+        // One of an older build's format is folded anew, as a server would.
+        let mut fold: Fold<P> = match saved.as_ref().and_then(|saved| Fold::decode(saved).ok()) {
+            Some(fold) => fold,
             None => Fold::anew(self.store.orders(P::NAME).await?),
         };
         if is_anew || matches!(mode, Mode::CatchUp) {

@@ -10,12 +10,11 @@ use tracing::{info, warn};
 
 use super::error::io;
 use super::owner::Owner;
-use super::{EmbeddedError, binaries};
+use super::{EmbeddedError, binaries, log};
 
 const PORT: u16 = 5432;
 /// The operating system's bound is 107 bytes on Linux and 103 on macOS.
 const SOCKET_PATH_BYTES_MAX: usize = 100;
-const LOG_BYTES_MAX: u64 = 16 << 20;
 
 /// Durable defaults, for a small machine that PostgreSQL shares with the server. Errors are logged without their
 /// details, statements and parameters, since these hold personal data.
@@ -127,9 +126,7 @@ impl Cluster {
     /// Opens the log for PostgreSQL to append to; also says where the lines of this run will begin.
     pub fn open_log(&self) -> Result<(File, u64), EmbeddedError> {
         let path = self.log_path();
-        if path.metadata().is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
-            std::fs::rename(&path, self.data_dir.join("postgres.log.1")).map_err(io("rename", &path))?;
-        }
+        log::bound(&path).map_err(io("shorten", &path))?;
         let log = File::options().create(true).append(true).open(&path).map_err(io("open", &path))?;
         let start = log.metadata().map_err(io("inspect", &path))?.len();
         Ok((log, start))
@@ -164,7 +161,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn log_path(&self) -> PathBuf {
+    pub fn log_path(&self) -> PathBuf {
         self.data_dir.join("postgres.log")
     }
 }

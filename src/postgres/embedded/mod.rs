@@ -3,7 +3,7 @@
 //! ```text
 //! DATA_DIR/server.lock      held by the one server that owns the directory
 //! DATA_DIR/postgres.conf    written anew at each start; `ALTER SYSTEM` overrides it
-//! DATA_DIR/postgres.log     what PostgreSQL has to say; the previous one as postgres.log.1
+//! DATA_DIR/postgres.log     what PostgreSQL has to say; when it grows long, it becomes postgres.log.1
 //! DATA_DIR/postgres/        0700, of the operating system's user that PostgreSQL runs as
 //!          postgres/cluster the database, complete from the moment it has this name
 //!          postgres/socket  the only way in: there is no TCP port
@@ -15,6 +15,7 @@
 mod binaries;
 mod cluster;
 mod error;
+mod log;
 mod owner;
 mod postmaster;
 mod process;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 use super::cluster::Cluster;
+use super::log;
 use super::postmaster::Postmaster;
 use super::process::clear_leftovers;
 
@@ -47,11 +48,13 @@ pub(super) async fn supervise(
     health: Arc<Health>,
     mut stop: oneshot::Receiver<()>,
 ) {
+    let log = cluster.log_path();
     let mut backoff = BACKOFF_MIN;
     loop {
         let began = Instant::now();
         tokio::select! {
             _ = &mut stop => return postmaster.stop().await,
+            never = log::keep_bounded(&log) => match never {},
             status = postmaster.wait() => {
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 warn!(pid = health.pid(), %status, "PostgreSQL has died; starting it again");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use codeccloud_actors::ids::Position;
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Feed, FeedCursor, FeedPage, OpenWindow, StoreError};
-use codeccloud_actors::time::DAY_MS;
+use codeccloud_actors::time::{DAY_MS, Timestamp};
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -152,8 +152,9 @@ impl PostgresFeed {
         let Some(last) = rows.last().map(position) else { return Ok(None) };
         let window = OpenWindow { high: u64::MAX, after: Position(last), since_ms: 0 };
         let next = FeedCursor { floor: Position(last), window: Some(window), ..*cursor };
-        let events = rows.iter().map(recorded_event).filter(|event| !cursor.covers(event.place)).collect();
-        Ok(Some(FeedPage { events, cursor: next, caught_up: false }))
+        let events = rows.iter().filter_map(recorded_event).filter(|event| !cursor.covers(event.place)).collect();
+        let waiting_since = rows.last().map(recorded_at);
+        Ok(Some(FeedPage { events, cursor: next, caught_up: false, waiting_since }))
     }
 
     async fn page_of_window(
@@ -164,12 +165,13 @@ impl PostgresFeed {
     ) -> Result<FeedPage, StoreError> {
         let high = cursor.window.map_or(snapshot.horizon, |window| window.high);
         if high <= cursor.low {
-            return Ok(FeedPage { events: Arc::new([]), cursor, caught_up: true });
+            let waiting_since = self.held_back(client, cursor, snapshot).await?;
+            return Ok(FeedPage { events: Arc::new([]), cursor, caught_up: true, waiting_since });
         }
         let cursor = self.narrowed(cursor, cursor.low);
         let after = cursor.window.map_or(cursor.floor, |window| window.after.max(cursor.floor));
         let since_ms = cursor.window.map_or(cursor.since_ms, |window| window.since_ms.max(cursor.since_ms));
-        let since = PgTime(codeccloud_actors::time::Timestamp::from_millis((since_ms - CLOCK_MARGIN_MS).max(0)));
+        let since = PgTime(Timestamp::from_millis((since_ms - CLOCK_MARGIN_MS).max(0)));
         let (low, limit) = (Xid8(cursor.low), self.limit());
         let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 6] = [
             (&after.0, Type::INT8),
@@ -180,13 +182,13 @@ impl PostgresFeed {
             (&limit, Type::INT8),
         ];
         let rows = client.query_prepared(&PAGE_OF_WINDOW, &params).await.map_err(away)?;
-        let events: Arc<[_]> = rows.iter().map(recorded_event).collect();
+        let events: Arc<[_]> = rows.iter().filter_map(recorded_event).collect();
         self.observations().events += rows.len();
         let full = rows.len() >= self.settings.page_events;
         let next = match rows.last() {
             Some(last) if full => {
-                let PgTime(recorded_at) = last.get("recorded_at");
-                let window = OpenWindow { high, after: Position(position(last)), since_ms: recorded_at.as_millis() };
+                let since_ms = recorded_at(last).as_millis();
+                let window = OpenWindow { high, after: Position(position(last)), since_ms };
                 FeedCursor { window: Some(window), ..cursor }
             }
             _ => self.narrowed(FeedCursor { low: high, window: None, ..cursor }, high),
@@ -195,7 +197,40 @@ impl PostgresFeed {
             #[allow(clippy::cast_precision_loss, reason = "a gauge")]
             metrics::gauge!(names::FEED_POSITION.name).set(position(last) as f64);
         }
-        Ok(FeedPage { events, cursor: next, caught_up: !full && high >= snapshot.horizon })
+        let caught_up = !full && high >= snapshot.horizon;
+        let waiting_since = match rows.last() {
+            // The next page begins where this one ends.
+            Some(last) if full => Some(recorded_at(last)),
+            _ if caught_up => self.held_back(client, next, snapshot).await?,
+            _ => None,
+        };
+        Ok(FeedPage { events, cursor: next, caught_up, waiting_since })
+    }
+
+    /// When the oldest event was recorded that is committed beyond the horizon. Asked only about a horizon that has stood
+    /// still for a while, and then once in a while: under load there is always some transaction open for a moment.
+    async fn held_back(
+        &self,
+        client: &PooledClient,
+        cursor: FeedCursor,
+        snapshot: Snapshot,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        if !self.horizon.is_worth_a_look(snapshot.horizon, snapshot.next) {
+            return Ok(self.horizon.held_back(snapshot.horizon));
+        }
+        let since = PgTime(Timestamp::from_millis((cursor.since_ms - CLOCK_MARGIN_MS).max(0)));
+        let sql = "SELECT recorded_at FROM event_store WHERE position > $1 AND recorded_at >= $2 AND cluster_id = $3 \
+                   AND transaction_id >= $4 ORDER BY position LIMIT 1";
+        let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
+            (&cursor.floor.0, Type::INT8),
+            (&since, Type::TIMESTAMPTZ),
+            (&cursor.cluster_id, Type::INT8),
+            (&Xid8(snapshot.horizon), Type::XID8),
+        ];
+        let rows = client.query_typed(sql, &params).await.map_err(away)?;
+        let oldest = rows.first().map(recorded_at);
+        self.horizon.found(snapshot.horizon, oldest);
+        Ok(oldest)
     }
 
     fn observation_is_due(&self) -> bool {
@@ -282,6 +317,11 @@ async fn snapshot(client: &PooledClient, observe: bool) -> Result<Snapshot, Stor
     let (Xid8(horizon), Xid8(next), PgTime(now)) = (row.get(0), row.get(1), row.get(2));
     let own = row.get::<_, Option<Xid8>>(5).map(|Xid8(own)| own);
     Ok(Snapshot { horizon, next, own, now_ms: now.as_millis(), cluster_id: row.get(3), last_position: row.get(4) })
+}
+
+fn recorded_at(row: &Row) -> Timestamp {
+    let PgTime(recorded_at) = row.get("recorded_at");
+    recorded_at
 }
 
 fn position(row: &Row) -> i64 {

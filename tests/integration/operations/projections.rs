@@ -107,6 +107,37 @@ async fn a_rebuild_on_two_servers_leaves_no_gap_and_counts_nothing_twice() {
     assert_eq!(listed(&server, &salon).await, usize::try_from(booked).unwrap());
 }
 
+/// The database is there, and the feed can't be read all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_that_stand_still_are_told_by_metric_and_readiness() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let url = codeccloud::postgres::embedded::url_of(dir.path()).unwrap();
+    let owner = connect(&url).await;
+    owner.batch_execute("REVOKE SELECT ON event_store FROM codeccloud_reader").await.unwrap();
+    let age = async || {
+        let metrics = server.client.get(format!("{}/metrics", server.url)).send().await.unwrap().text().await.unwrap();
+        let name = "codeccloud_projection_oldest_unapplied_age_seconds{projection=\"availability\"} ";
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok()).unwrap()
+    };
+    let began = Instant::now();
+    assert!(age().await < 1.0);
+    let health = async || {
+        let answer = server.client.get(format!("{}/health/ready", server.url)).send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap())
+    };
+    while health().await.0 == 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "it stays ready");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let missing = health().await.1["missing"].as_array().unwrap().len();
+    assert_eq!(missing, 4, "each projection, and not the database");
+    assert!(age().await > 10.0);
+    owner.batch_execute("GRANT SELECT ON event_store TO codeccloud_reader").await.unwrap();
+    eventually(async || health().await.0 == 200 && age().await < 1.0).await;
+}
+
 /// A booking of the salon's own, of which it has one for each number.
 async fn book(server: &Server, salon: &Salon, number: i64) {
     let body = salon.booking(0, number / 12, number % 12);

@@ -2,18 +2,23 @@
 //! it ends in the same model; and that model says what the aggregates say.
 
 mod agreement;
+mod bus;
 mod histories;
 mod pages;
 
+use codeccloud_actors::ids::BookingId;
 use codeccloud_actors::ports::FeedCursor;
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::projections::availability::Availability;
 use codeccloud_actors::projections::loyalty_balances::LoyaltyBalances;
 use codeccloud_actors::projections::staff_utilisation::StaffUtilisationDays;
 use codeccloud_actors::projections::{Fold, Projection};
+use codeccloud_actors::sagas::booking::BookingCommand;
+use codeccloud_actors::testing::salon;
+use codeccloud_actors::time::Timestamp;
 use proptest::prelude::*;
 
-use crate::house::House;
+use crate::house::{House, hour, settings, status};
 use histories::{any_step, live_through};
 use pages::{Cut, Page, any_cut, paged};
 
@@ -33,6 +38,37 @@ proptest! {
             agreement::of_appointment_summaries(house, &folded::<AppointmentSummaries>(house, &cuts));
         });
     }
+}
+
+/// Such a one holds its new slot, so it must not be missing from the list of those who come that week.
+#[actix::test]
+async fn a_booking_that_was_let_go_of_is_brought_back_when_it_is_moved() {
+    let house = House::new(settings());
+    let (old, create) = house.create(hour(1));
+    house.runtime.execute(create).await.unwrap();
+    let in_days = |days: i64| {
+        let slot = hour(24 * days);
+        (slot, slot.start, slot.start.plus_minutes(1))
+    };
+    house.clock.advance_minutes(100 * 24 * 60);
+    let (slot, ..) = in_days(101);
+    house.book(slot).await.unwrap();
+    let listed = |house: &House, from, to| -> Vec<BookingId> {
+        let model = folded::<AppointmentSummaries>(house, &[Cut::WHOLE]);
+        agreement::of_appointment_summaries(house, &model);
+        model.brought_back(salon().tenant_id, from, to).collect()
+    };
+    for days in [110, 105] {
+        let (slot, from, to) = in_days(days);
+        let moved = house.change(old, BookingCommand::Reschedule { booking_id: old, slot }).await;
+        assert_eq!(status(&moved), 200);
+        assert_eq!(listed(&house, from, to), [old]);
+        assert_eq!(listed(&house, to, Timestamp::MAX), [], "it begins once only");
+    }
+    house.clock.advance_minutes(100 * 24 * 60);
+    let (slot, ..) = in_days(201);
+    house.book(slot).await.unwrap();
+    assert_eq!(listed(&house, Timestamp::MIN, Timestamp::MAX), [], "long past once more");
 }
 
 /// The model of the house's history, which is the same in one page as in many.

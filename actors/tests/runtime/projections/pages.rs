@@ -17,6 +17,12 @@ pub struct Cut {
     pub crashed: bool,
 }
 
+impl Cut {
+    /// One page for all.
+    pub const WHOLE: Cut =
+        Cut { transactions: usize::MAX >> 1, page_events: usize::MAX, saved: true, repeated: false, crashed: false };
+}
+
 pub struct Page<'a> {
     pub events: &'a [RecordedEvent],
     pub cursor: FeedCursor,

@@ -1,0 +1,112 @@
+//! Pooled connections: whoever takes one can use it, whatever became of those before.
+
+use std::time::{Duration, Instant};
+
+use actix::Arbiter;
+use codeccloud::postgres::{ConnectionPool, DatabaseRole};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use crate::support::appends::{append, events, journal_on, stream, submit_all};
+use crate::support::{Database, Server, TestDir, connect, database_of};
+
+/// Which connection one gets, once it has answered.
+async fn pid(pool: &ConnectionPool) -> i32 {
+    let client = pool.get().await.unwrap();
+    client.query_typed("SELECT pg_backend_pid()", &[]).await.unwrap()[0].get(0)
+}
+
+async fn is_connected(superuser: &Client, pid: i32) -> bool {
+    let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+    superuser.query_one(sql, &[&pid]).await.unwrap().get(0)
+}
+
+async fn until_gone(superuser: &Client, pid: i32) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while is_connected(superuser, pid).await {
+        assert!(Instant::now() < deadline, "process {pid} goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_keeps_no_connection() {
+    let database = Database::create().await;
+    let superuser = database.superuser().await;
+    let pool = database.database().pool(DatabaseRole::Reader, 1, Duration::from_secs(5));
+    let abandoned = pid(&pool).await;
+    let search = async { pool.get().await.unwrap().query_typed("SELECT pg_sleep($1)", &[(&60.0, Type::FLOAT8)]).await };
+    assert!(tokio::time::timeout(Duration::from_millis(100), search).await.is_err(), "out of time");
+    let next = tokio::time::timeout(Duration::from_secs(5), pid(&pool)).await.expect("the next one needn't wait");
+    assert_ne!(next, abandoned);
+    until_gone(&superuser, abandoned).await;
+    assert_eq!(pid(&pool).await, next, "who waits for the answer leaves a good connection behind");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_meanwhile_is_given_to_nobody() {
+    let database = Database::create().await;
+    let superuser = database.superuser().await;
+    let pool = database.database().pool(DatabaseRole::Reader, 1, Duration::from_secs(5));
+    let cut = pid(&pool).await;
+    superuser.execute("SELECT pg_terminate_backend($1)", &[&cut]).await.unwrap();
+    until_gone(&superuser, cut).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_ne!(pid(&pool).await, cut);
+}
+
+/// A projection that catches up does so on an arbiter of its own, which stops when it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_outlives_the_arbiter_that_it_was_made_on() {
+    let database = Database::create().await;
+    let pool = database.database().pool(DatabaseRole::Reader, 1, Duration::from_secs(5));
+    let (on_arbiter, (tell, told)) = (pool.clone(), std::sync::mpsc::channel());
+    let arbiter_lived = move || {
+        let system = actix::System::new();
+        let arbiter = system.block_on(async { Arbiter::new() });
+        arbiter.spawn(async move { tell.send(pid(&on_arbiter).await).unwrap() });
+        let made = told.recv().unwrap();
+        arbiter.stop();
+        arbiter.join().unwrap();
+        made
+    };
+    let made = tokio::task::spawn_blocking(|| std::thread::spawn(arbiter_lived).join().unwrap()).await.unwrap();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), pid(&pool)).await.expect("it answers"), made);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_searches_hold_up_no_read_model() {
+    let dir = TestDir::new();
+    let server = Server::start_with(dir.path(), &[("CODECCLOUD_DATABASE_POOL_SIZE", "1")]);
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let url = codeccloud::postgres::embedded::url_of(dir.path()).unwrap();
+    let slow = format!(
+        "INSERT INTO saga_instances VALUES \
+            ('{}', 'booking', gen_random_uuid(), 1, '', '{{\"slotStart\": \"1950-01-01T09:00:00.000Z\"}}', now()); \
+         CREATE POLICY slow ON saga_instances AS RESTRICTIVE FOR SELECT TO codeccloud_reader \
+            USING ((SELECT pg_sleep(4)) IS NOT NULL)",
+        salon.tenant_id
+    );
+    let superuser = connect(&url.replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
+    superuser.batch_execute(&slow).await.unwrap();
+    let began = Instant::now();
+    let search = server.get(&salon, "/v1/bookings/search?limit=200");
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // The first event of a stream that did not begin stops the projection, for all to see.
+        submit_all(&journal_on(&database_of(&url)), vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
+        let deadline = Instant::now() + Duration::from_secs(3);
+        let stopped = "codeccloud_projection_tenants_stopped{projection=\"appointment_summaries\"} 1";
+        loop {
+            let metrics = server.client.get(format!("{}/metrics", server.url)).send().await.unwrap();
+            if metrics.text().await.unwrap().contains(stopped) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the event waits for the search");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (_, ()) = futures_util::join!(search, meanwhile);
+    assert!(began.elapsed() > Duration::from_secs(3), "the search is not slow");
+}
