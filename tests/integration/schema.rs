@@ -113,7 +113,7 @@ async fn row_security_is_forced_on_every_table_and_partition() {
 async fn functions_with_their_owners_rights_look_up_nothing_in_public() {
     let database = Database::create().await;
     let open = "select coalesce(string_agg(oid::regprocedure::text, ', '), '') from pg_proc
-        where prosecdef and proname <> 'append' and pronamespace in ('public'::regnamespace, 'app_private'::regnamespace, 'auth'::regnamespace)
+        where prosecdef and pronamespace in ('public'::regnamespace, 'app_private'::regnamespace, 'auth'::regnamespace)
         and not coalesce(proconfig, '{}') @> '{\"search_path=pg_catalog, pg_temp\"}'";
     let names: String = database.owner().await.query_one(open, &[]).await.unwrap().get(0);
     assert_eq!(names, "", "set search_path = pg_catalog, pg_temp, and qualify what is in other schemas");
