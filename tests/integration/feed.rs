@@ -34,12 +34,15 @@ pub async fn drain(feed: &PostgresFeed, cursor: &mut FeedCursor) -> Vec<(StreamI
 }
 
 /// An append in a transaction of its own, which the caller ends.
-async fn append_in(client: &Client, of: StreamId, expected: i32) {
-    let (tenant, id, version) = (of.tenant_id, of.aggregate_id, expected + 1);
+async fn append_in(client: &Client, of: StreamId, expected: u32) {
+    let (tenant, id, part) = (of.tenant_id, of.aggregate_id, events(of, expected, 1));
+    let before = part.expected.last_event_id.map_or_else(|| "null".to_owned(), |id| id.to_string());
+    let (version, event) = (part.head().version, part.events[0].event_id);
     let sql = format!(
         "SELECT app_private.append('{{{tenant}}}', '{{{tenant}}}', '{{booking}}', '{{{id}}}', '{{{expected}}}', \
-         '{{{version}}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{1}}', array[gen_random_uuid()], '{{booking_confirmed}}', \
-         '{{{version}}}', '{{1}}', array['{{}}'::jsonb], array[now()], '{{1}}', array['{{}}'::jsonb], {})",
+         '{{{before}}}', '{{{version}}}', '{{{event}}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '{{1}}', '{{{event}}}', \
+         '{{booking_confirmed}}', '{{{version}}}', '{{1}}', array['{{}}'::jsonb], array[now()], '{{1}}', \
+         array['{{}}'::jsonb], {})",
         ["'{}'"; 25].join(", "),
     );
     client.batch_execute(&sql).await.unwrap();
