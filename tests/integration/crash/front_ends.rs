@@ -108,7 +108,8 @@ impl FrontEnds {
         let first = self.known().in_order[0];
         let one = server.get(&self.salon, &format!("/v1/bookings/{first}")).await;
         assert_eq!(one.status, 200, "{}", one.text);
-        let many = server.get(&self.salon, "/v1/bookings?limit=200").await;
+        // What is long past is in the database only.
+        let many = server.get(&self.salon, "/v1/bookings?limit=200&from=2031-01-01T00:00:00Z").await;
         assert_eq!(many.status, 200, "{}", many.text);
         many.json().as_array().unwrap().len()
     }
