@@ -192,6 +192,6 @@ begin
 end
 $$;
 
--- With the address in front, no other lookup takes this index for one by tenant.
+-- Only who asks for an address can take this index, so that the lookup above is left with the primary key.
 drop index vault_customers_tenant_id_email_lookup_idx;
-create index vault_customers_email_lookup on vault_customers (email_lookup, tenant_id);
+create index vault_customers_email_lookup on vault_customers (tenant_id, email_lookup) where email_lookup is not null;
