@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use bb8::{Pool, QueueStrategy};
+use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
@@ -56,6 +58,18 @@ impl PooledClient {
         sql: &'static str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
     ) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        self.each_row(sql, parameters, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// The same for long answers: a row is handed over as soon as it is here, while the database makes the next ones.
+    pub async fn each_row(
+        &self,
+        sql: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        mut take: impl FnMut(Row) + Send,
+    ) -> Result<(), Error> {
         let known = self.prepared().get(sql).cloned();
         let statement = match known {
             Some(statement) => statement,
@@ -66,13 +80,20 @@ impl PooledClient {
                 statement
             }
         };
-        let values: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|(value, _)| *value).collect();
-        let rows = self.watched(self.client.query(&statement, &values)).await;
-        if rows.is_err() {
+        let reading = async {
+            let values = parameters.iter().map(|(value, _)| *value);
+            let mut rows = pin!(self.client.query_raw(&statement, values).await?);
+            while let Some(row) = rows.try_next().await? {
+                take(row);
+            }
+            Ok(())
+        };
+        let read = self.watched(reading).await;
+        if read.is_err() {
             // It may be of a schema that has changed since.
             self.prepared().remove(sql);
         }
-        rows
+        read
     }
 
     pub async fn query_typed(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {

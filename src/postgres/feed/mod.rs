@@ -181,30 +181,34 @@ impl PostgresFeed {
             (&Xid8(high), Type::XID8),
             (&limit, Type::INT8),
         ];
-        let rows = client.query_prepared(&PAGE_OF_WINDOW, &params).await.map_err(away)?;
-        let events: Arc<[_]> = rows.iter().filter_map(recorded_event).collect();
-        self.observations().events += rows.len();
-        let full = rows.len() >= self.settings.page_events;
-        let next = match rows.last() {
-            Some(last) if full => {
-                let since_ms = recorded_at(last).as_millis();
-                let window = OpenWindow { high, after: Position(position(last)), since_ms };
+        let (mut events, mut count, mut last) = (Vec::new(), 0, None);
+        let take = |row: Row| {
+            events.extend(recorded_event(&row));
+            count += 1;
+            last = Some((position(&row), recorded_at(&row)));
+        };
+        client.each_row(&PAGE_OF_WINDOW, &params, take).await.map_err(away)?;
+        self.observations().events += count;
+        let full = count >= self.settings.page_events;
+        let next = match last {
+            Some((position, recorded_at)) if full => {
+                let window = OpenWindow { high, after: Position(position), since_ms: recorded_at.as_millis() };
                 FeedCursor { window: Some(window), ..cursor }
             }
             _ => self.narrowed(FeedCursor { low: high, window: None, ..cursor }, high),
         };
-        if let Some(last) = rows.last() {
+        if let Some((position, _)) = last {
             #[allow(clippy::cast_precision_loss, reason = "a gauge")]
-            metrics::gauge!(names::FEED_POSITION.name).set(position(last) as f64);
+            metrics::gauge!(names::FEED_POSITION.name).set(position as f64);
         }
         let caught_up = !full && high >= snapshot.horizon;
-        let waiting_since = match rows.last() {
+        let waiting_since = match last {
             // The next page begins where this one ends.
-            Some(last) if full => Some(recorded_at(last)),
+            Some((_, recorded_at)) if full => Some(recorded_at),
             _ if caught_up => self.held_back(client, next, snapshot).await?,
             _ => None,
         };
-        Ok(FeedPage { events, cursor: next, caught_up, waiting_since })
+        Ok(FeedPage { events: events.into(), cursor: next, caught_up, waiting_since })
     }
 
     /// When the oldest event was recorded that is committed beyond the horizon. Asked only about a horizon that has stood
