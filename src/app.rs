@@ -336,8 +336,8 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
     let pool = |role, size| database.pool(role, size, POOL_WAIT);
     Pools {
         reader: pool(DatabaseRole::Reader, settings.database.pool_size),
-        // One for the bus, one for whoever catches up.
-        feed: pool(DatabaseRole::Reader, 2),
+        // One for the bus, one for each projection that catches up.
+        feed: pool(DatabaseRole::Reader, 5),
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
         members: pool(DatabaseRole::Authenticated, 4),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bb8::{Pool, QueueStrategy};
@@ -22,13 +22,28 @@ pub struct Connector {
     role: DatabaseRole,
 }
 
-/// Its own statements are those that it counts; a transaction, when it is dropped, ends by itself.
 pub struct PooledClient {
     client: Client,
     prepared: Mutex<HashMap<&'static str, Statement>>,
-    /// Statements that nobody has waited for to their end: a request that runs out of time drops its statement, and the
-    /// database goes on with it.
-    unfinished: AtomicUsize,
+    unfinished: Unfinished,
+}
+
+/// Statements that nobody has waited for to their end: a request that runs out of time drops its statement, and the
+/// database goes on with it. Whoever holds a transaction of the client watches its statements by this.
+#[derive(Clone, Default)]
+pub struct Unfinished(Arc<AtomicUsize>);
+
+impl Unfinished {
+    pub async fn watched<T>(&self, statement: impl Future<Output = T>) -> T {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let result = statement.await;
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -108,11 +123,12 @@ impl PooledClient {
         self.watched(self.client.batch_execute(sql)).await
     }
 
+    pub fn unfinished(&self) -> Unfinished {
+        self.unfinished.clone()
+    }
+
     async fn watched<T>(&self, statement: impl Future<Output = T>) -> T {
-        self.unfinished.fetch_add(1, Ordering::Relaxed);
-        let result = statement.await;
-        self.unfinished.fetch_sub(1, Ordering::Relaxed);
-        result
+        self.unfinished.watched(statement).await
     }
 
     fn prepared(&self) -> MutexGuard<'_, HashMap<&'static str, Statement>> {
@@ -140,7 +156,7 @@ impl bb8::ManageConnection for Connector {
 
     async fn connect(&self) -> Result<PooledClient, ConnectionError> {
         let client = self.database.connect_pooled(self.role).await?;
-        Ok(PooledClient { client, prepared: Mutex::default(), unfinished: AtomicUsize::new(0) })
+        Ok(PooledClient { client, prepared: Mutex::default(), unfinished: Unfinished::default() })
     }
 
     /// Whoever takes it asks it something at once, so it isn't asked here.
@@ -151,7 +167,7 @@ impl bb8::ManageConnection for Connector {
     /// One that is still at work for somebody who has gone would keep the next one waiting. It is closed, and what it was
     /// at is cancelled: a closed connection's statement would run on.
     fn has_broken(&self, client: &mut PooledClient) -> bool {
-        let is_at_work = client.unfinished.load(Ordering::Relaxed) > 0;
+        let is_at_work = client.unfinished.any();
         if is_at_work && !client.is_closed() {
             let cancelling = client.cancel_token();
             self.database.io().spawn(async move {

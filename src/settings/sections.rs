@@ -120,7 +120,7 @@ pub struct Feed {
     pub poll_ms: u64,
     #[serde(deserialize_with = "between::<1, 100_000, _, _>")]
     pub page_events: usize,
-    #[serde(deserialize_with = "between::<0, 10_000, _, _>")]
+    #[serde(deserialize_with = "between::<0, 1_000, _, _>")]
     pub coalesce_ms: u64,
     #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
     pub horizon_warn_seconds: u64,

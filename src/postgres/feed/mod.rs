@@ -102,8 +102,8 @@ struct Observation {
 
 #[derive(Default)]
 struct Observations {
-    /// Read by the statement before the newest snapshot, hence older than that.
-    previous: Option<(i64, i64)>,
+    /// The last position and the time that any statement has read.
+    newest_seen: Option<(i64, i64)>,
     /// Ascending.
     known: VecDeque<Observation>,
     newest_at: Option<Instant>,
@@ -121,8 +121,10 @@ impl PostgresFeed {
     async fn page(&self, from: &FeedCursor) -> Result<FeedPage, StoreError> {
         *self.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let client = self.pool.get().await.map_err(away)?;
+        // As it is now: by the time the snapshot is here, another reader may have left what is newer than that.
+        let before = self.observations().newest_seen;
         let snapshot = snapshot(&client, self.observation_is_due()).await?;
-        self.observe(snapshot);
+        self.observations().add(before, &snapshot);
         self.horizon.check(&client, snapshot.horizon, snapshot.next).await;
         let mut cursor = *from;
         if cursor.cluster_id != snapshot.cluster_id {
@@ -247,22 +249,6 @@ impl PostgresFeed {
         self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn observe(&self, snapshot: Snapshot) {
-        let mut observations = self.observations();
-        if let (Some((position, time_ms)), Some(own)) = (observations.previous, snapshot.own) {
-            let newest = observations.known.back().map_or(0, |observation| observation.next);
-            if own >= newest {
-                observations.known.push_back(Observation { next: own + 1, position, time_ms });
-                observations.newest_at = Some(Instant::now());
-                observations.events = 0;
-            }
-            if observations.known.len() > OBSERVATIONS_MAX {
-                observations.thin_out();
-            }
-        }
-        observations.previous = Some((snapshot.last_position, snapshot.now_ms));
-    }
-
     /// Raises the cursor's bounds to what is known of transactions from `low` on.
     fn narrowed(&self, cursor: FeedCursor, low: u64) -> FeedCursor {
         let mut observations = self.observations();
@@ -284,6 +270,22 @@ impl PostgresFeed {
 }
 
 impl Observations {
+    /// `before` is the position and the time of a statement that was over when the snapshot's began.
+    fn add(&mut self, before: Option<(i64, i64)>, snapshot: &Snapshot) {
+        if let (Some((position, time_ms)), Some(own)) = (before, snapshot.own) {
+            let newest = self.known.back().map_or(0, |observation| observation.next);
+            if own >= newest {
+                self.known.push_back(Observation { next: own + 1, position, time_ms });
+                self.newest_at = Some(Instant::now());
+                self.events = 0;
+            }
+            if self.known.len() > OBSERVATIONS_MAX {
+                self.thin_out();
+            }
+        }
+        self.newest_seen = self.newest_seen.max(Some((snapshot.last_position, snapshot.now_ms)));
+    }
+
     /// While the horizon is held, observations pile up; every other one serves as well.
     fn thin_out(&mut self) {
         let mut keep = false;
@@ -330,4 +332,26 @@ fn recorded_at(row: &Row) -> Timestamp {
 
 fn position(row: &Row) -> i64 {
     row.get("position")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(own: Option<u64>, last_position: i64) -> Snapshot {
+        Snapshot { horizon: 1, next: 1, own, now_ms: last_position, cluster_id: 1, last_position }
+    }
+
+    /// A transaction that began between the two snapshots may have a position below the later one's.
+    #[test]
+    fn a_reader_does_not_take_what_another_saw_after_its_own_snapshot() {
+        let mut observations = Observations::default();
+        observations.add(None, &snapshot(None, 10));
+        let (of_one, of_other) = (observations.newest_seen, observations.newest_seen);
+        // The other's statement ran later, and its answer is here first.
+        observations.add(of_other, &snapshot(None, 5_000));
+        observations.add(of_one, &snapshot(Some(100), 20));
+        assert_eq!(observations.known.back().map(|known| (known.next, known.position)), Some((101, 10)));
+        assert_eq!(observations.newest_seen, Some((5_000, 5_000)), "and goes on with the newest");
+    }
 }

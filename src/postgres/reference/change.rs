@@ -3,12 +3,13 @@ use codeccloud_actors::ids::TenantId;
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, Transaction};
+use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
 use super::load;
 use crate::ports::{IdempotencyKey, Precondition, ReferenceError};
 use crate::postgres::described;
+use crate::postgres::pooled::{PooledClient, Unfinished};
 
 pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
@@ -16,14 +17,20 @@ pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 /// sees and writes. Dropped, it never was.
 pub(super) struct Change<'a> {
     transaction: Transaction<'a>,
+    unfinished: Unfinished,
     pub tenant_id: Uuid,
 }
 
 impl Change<'_> {
     /// `client` has the role `authenticated`. Who is no member is refused at once: the policies would merely show no rows.
-    pub async fn begin(client: &mut Client, tenant_id: TenantId, caller: Caller) -> Result<Change<'_>, ReferenceError> {
-        let transaction = client.transaction().await.map_err(|error| refusal(&error))?;
-        let change = Change { transaction, tenant_id: tenant_id.0 };
+    pub async fn begin(
+        client: &mut PooledClient,
+        tenant_id: TenantId,
+        caller: Caller,
+    ) -> Result<Change<'_>, ReferenceError> {
+        let unfinished = client.unfinished();
+        let transaction = unfinished.watched(client.transaction()).await.map_err(|error| refusal(&error))?;
+        let change = Change { transaction, unfinished, tenant_id: tenant_id.0 };
         let claims = json!({ "sub": caller.user_id, "role": "authenticated", "tenant_id": tenant_id }).to_string();
         let context = json!({ "source": "server" }).to_string();
         let declare = "SELECT set_config('request.jwt.claims', $1, true), set_config('request.context', $2, true)";
@@ -65,12 +72,12 @@ impl Change<'_> {
     }
 
     pub async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, ReferenceError> {
-        self.transaction.query_typed(sql, parameters).await.map_err(|error| refusal(&error))
+        self.unfinished.watched(self.transaction.query_typed(sql, parameters)).await.map_err(|error| refusal(&error))
     }
 
     /// The number of rows that it changed.
     pub async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, ReferenceError> {
-        self.transaction.execute_typed(sql, parameters).await.map_err(|error| refusal(&error))
+        self.unfinished.watched(self.transaction.execute_typed(sql, parameters)).await.map_err(|error| refusal(&error))
     }
 
     /// Changes of one person take turns, so that each is checked against what the one before left.
@@ -92,13 +99,15 @@ impl Change<'_> {
     /// To be called once what is to be changed is locked.
     pub async fn demand(&self, precondition: Option<Precondition>) -> Result<(), ReferenceError> {
         let Some(holds) = precondition else { return Ok(()) };
-        let found = load::tenants(&self.transaction, Some(&[self.tenant_id])).await.map_err(|error| refusal(&error))?;
+        let only = [self.tenant_id];
+        let loading = load::tenants(&self.transaction, Some(&only));
+        let found = self.unfinished.watched(loading).await.map_err(|error| refusal(&error))?;
         let as_seen = found.get(&TenantId(self.tenant_id)).is_some_and(|reference| holds(reference));
         if as_seen { Ok(()) } else { Err(ReferenceError::Outdated) }
     }
 
     pub async fn commit(self) -> Result<(), ReferenceError> {
-        self.transaction.commit().await.map_err(|error| refusal(&error))
+        self.unfinished.watched(self.transaction.commit()).await.map_err(|error| refusal(&error))
     }
 }
 
