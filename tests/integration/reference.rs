@@ -23,6 +23,8 @@ use crate::support::Database;
 const TENANT: TenantId = TenantId(uuid!("00000000-0000-4000-8000-00000000000a"));
 const OWNER: Caller = Caller { user_id: UserId(uuid!("00000000-0000-4000-8000-0000000000aa")), role: Role::Owner };
 const STRANGER: Caller = Caller { user_id: UserId(uuid!("00000000-0000-4000-8000-0000000000bb")), role: Role::Owner };
+/// Connections for changes.
+const MEMBERS: u32 = 2;
 const NOBODY: StaffId = StaffId(uuid!("00000000-0000-4000-8000-0000000000ff"));
 
 #[tokio::test]
@@ -46,6 +48,25 @@ async fn a_change_is_in_memory_when_it_returns() {
     node.change_staff(TENANT, OWNER, anna, change, None).await.unwrap();
     let member = node.tenant(TENANT).unwrap().staff[&anna].clone();
     assert_eq!((member.active, member.display_name.as_str()), (false, "Anna"));
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_waits_for_holds_up_no_other() {
+    let (database, node) = salon().await;
+    let (anna, _) = node.create_staff(TENANT, OWNER, person("Anna"), None).await.unwrap();
+    let (beat, _) = node.create_staff(TENANT, OWNER, person("Beat"), None).await.unwrap();
+    let mut superuser = database.superuser().await;
+    let held = superuser.transaction().await.unwrap();
+    held.execute("SELECT FROM staff_profiles WHERE id = $1 FOR UPDATE", &[&anna.0]).await.unwrap();
+    let rename =
+        |id| node.change_staff(TENANT, OWNER, id, StaffChange { active: Some(false), ..Default::default() }, None);
+    // As many as there are connections.
+    let abandoned: Vec<_> =
+        (0..MEMBERS).map(|_| tokio::time::timeout(Duration::from_millis(300), rename(anna))).collect();
+    assert!(futures_util::future::join_all(abandoned).await.iter().all(Result::is_err), "they wait for the lock");
+    tokio::time::timeout(Duration::from_secs(5), rename(beat)).await.expect("it needn't wait").unwrap();
+    held.rollback().await.unwrap();
+    assert!(node.tenant(TENANT).unwrap().staff[&anna].active, "cancelled");
 }
 
 #[tokio::test]
@@ -181,7 +202,8 @@ async fn salon() -> (Database, Arc<PostgresReference>) {
 }
 
 async fn start(database: &Database) -> Arc<PostgresReference> {
-    let (readers, members) = (database.pool(DatabaseRole::Reader), database.pool(DatabaseRole::Authenticated));
+    let readers = database.pool(DatabaseRole::Reader);
+    let members = database.database().pool(DatabaseRole::Authenticated, MEMBERS, Duration::from_secs(5));
     PostgresReference::start(&database.database(), readers, members, Arc::new(SystemIds)).await.unwrap()
 }
 
