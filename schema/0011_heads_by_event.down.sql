@@ -18,10 +18,9 @@ create function app_private.append(
 #variable_conflict use_column
 declare
     v_now timestamptz := clock_timestamp();
-    v_cluster bigint := (select system_identifier from pg_control_system());
+    v_cluster bigint := app_private.cluster_id();
     v_count bigint;
     v_headless boolean;
-    v_next boolean;
     v_numbers text;
 begin
     perform set_config('codeccloud.tenant_ids', p_tenants::text, true);
@@ -71,28 +70,32 @@ begin
     if cardinality(p_event_id) > 0 then
         -- As many events as the heads move, each within its stream's span; the primary key refuses one twice. So the
         -- versions are exactly the next ones.
-        select sum(s.version - s.expected) = cardinality(p_event_id) and (
-            select bool_and(coalesce(
-                e.version > p_stream_expected[e.stream] and e.version <= p_stream_version[e.stream], false))
-            from unnest(p_event_stream, p_event_version) as e (stream, version)
-        )
-        from unnest(p_stream_expected, p_stream_version) as s (expected, version)
-        into v_next;
-        if v_next is not true then
+        select sum(s.version - s.expected) from unnest(p_stream_expected, p_stream_version) as s (expected, version)
+        into v_count;
+        if v_count is distinct from cardinality(p_event_id)::bigint or exists (
+            select from unnest(p_event_stream, p_event_version) as e (stream, version)
+            where (e.version > p_stream_expected[e.stream] and e.version <= p_stream_version[e.stream]) is not true
+        ) then
             raise exception 'the events are not the next versions of their streams' using errcode = 'check_violation';
         end if;
-        -- In the order of the arrays, as a function's rows come: positions ascend with versions.
         insert into event_store (
             id, tenant_id, aggregate_type, aggregate_id, event_type, version, payload, occurred_at, cluster_id,
             recorded_at, schema_version, metadata
         )
         select
-            e.id, p_stream_tenant[e.stream], p_stream_type[e.stream], p_stream_id[e.stream], e.event_type, e.version,
-            e.payload, e.occurred_at, v_cluster, v_now, e.schema_version, p_metadata[e.metadata]
-        from unnest(
-            p_event_stream, p_event_id, p_event_type, p_event_version, p_event_schema, p_event_payload,
-            p_event_occurred, p_event_metadata
-        ) as e (stream, id, event_type, version, schema_version, payload, occurred_at, metadata);
+            e.id, s.tenant_id, s.aggregate_type, s.aggregate_id, e.event_type, e.version, e.payload, e.occurred_at,
+            v_cluster, v_now, e.schema_version, m.metadata
+        from (
+            select * from unnest(
+                p_event_stream, p_event_id, p_event_type, p_event_version, p_event_schema, p_event_payload,
+                p_event_occurred, p_event_metadata
+            ) with ordinality
+                as e (stream, id, event_type, version, schema_version, payload, occurred_at, metadata, number)
+        ) e
+        join unnest(p_stream_tenant, p_stream_type, p_stream_id) with ordinality
+            as s (tenant_id, aggregate_type, aggregate_id, number) on s.number = e.stream
+        join unnest(p_metadata) with ordinality as m (metadata, number) on m.number = e.metadata
+        order by e.number;
     elsif cardinality(p_stream_id) > 0 then
         raise exception 'a stream moves without events' using errcode = 'check_violation';
     end if;

@@ -15,7 +15,9 @@ drop policy migration on event_store;
 
 alter table stream_heads alter column last_event_id set not null;
 
--- The append as in 0010, with heads compared by their last event. Its arguments are others, so it is another function.
+-- The append of 0004, with heads compared by their last event. Besides, an event finds its stream and its metadata by number:
+-- joins of unnested arrays were planned as nested loops, which made a batch cost the square of its size. And it reads the
+-- cluster's identity itself: a function in SQL that can't be inlined is planned anew with each call.
 drop function app_private.append;
 
 -- One call is one batch of appends, set-based. Each stream that gets events is named once, with the version and the last
