@@ -1,5 +1,6 @@
 //! One lane: while a transaction is under way, appends queue; the next takes all of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ pub(super) struct Lane {
     connection: Option<(Client, Statement)>,
     unreachable_since: Option<Instant>,
     patience: Patience,
+    /// Tenants whose newest appends have waited for a lock in vain.
+    locked: HashSet<TenantId>,
 }
 
 /// With locks that others hold: all of the lane waits for what one append waits for.
@@ -37,7 +40,7 @@ pub(super) struct Lane {
 enum Patience {
     /// Longer than any transaction of a server takes.
     Usual,
-    /// While a tenant's appends have been in vain of late.
+    /// To find out who waits in vain, and with whom that is known already.
     Short,
 }
 
@@ -57,7 +60,10 @@ struct Work {
     /// What has to wait for the outcome of the others.
     deferred: Vec<Queued>,
     transient_left: u32,
-    locked: bool,
+    /// Something in it waits in vain.
+    searching: bool,
+    /// Who failed after a short wait, which may have met no more than another server's transaction.
+    once_more: Option<TenantId>,
 }
 
 impl Lane {
@@ -79,6 +85,7 @@ impl Lane {
             connection: None,
             unreachable_since: None,
             patience: Patience::Usual,
+            locked: HashSet::new(),
         }
     }
 
@@ -99,28 +106,41 @@ impl Lane {
             fail_all(queued, &AppendError::Unavailable(reason));
             return Vec::new();
         }
-        let mut work =
-            Work { parts: vec![queued], deferred: Vec::new(), transient_left: TRANSIENT_RETRIES, locked: false };
+        let mut work = Work {
+            parts: vec![queued],
+            deferred: Vec::new(),
+            transient_left: TRANSIENT_RETRIES,
+            searching: false,
+            once_more: None,
+        };
         while let Some(part) = work.parts.pop() {
             let (batch, part) = split_off(part, &mut work.deferred);
             if part.is_empty() {
                 continue;
             }
+            self.wait_for_locks(self.patience_with(&part, &work)).await;
             match self.transact(&part, &batch).await {
                 Ok(committed) => self.committed(part, committed),
                 Err(refused) => self.refused(refused, part, &mut work).await,
             }
         }
-        if !work.locked {
-            self.wait_for_locks(Patience::Usual).await;
-        }
         work.deferred
     }
 
-    fn committed(&self, part: Vec<Queued>, committed: Committed) {
+    fn patience_with(&self, part: &[Queued], work: &Work) -> Patience {
+        if work.once_more.is_some_and(|tenant_id| part[0].append.tenant_id == tenant_id) {
+            return Patience::Usual;
+        }
+        let is_locked = |queued: &Queued| self.locked.contains(&queued.append.tenant_id);
+        let in_vain = work.searching || !self.locked.is_empty() && part.iter().any(is_locked);
+        if in_vain { Patience::Short } else { Patience::Usual }
+    }
+
+    fn committed(&mut self, part: Vec<Queued>, committed: Committed) {
         let size = part.len();
         record_commit(&self.name, size);
         for queued in part {
+            self.locked.remove(&queued.append.tenant_id);
             queued.span.record("lane", self.name.as_str()).record("batch_size", size);
             finish(queued, Ok(committed));
         }
@@ -137,13 +157,9 @@ impl Lane {
                 work.parts.push(part);
             }
             Refused::Locked(reason) => {
-                work.locked = true;
-                self.wait_for_locks(Patience::Short).await;
+                work.searching = true;
                 match halved_by_tenant(part) {
-                    (tenants, part) if tenants.is_empty() => {
-                        tracing::warn!(lane = self.name, %reason, "a tenant's appends wait for a lock in vain");
-                        fail_all(part, &AppendError::Unavailable(reason));
-                    }
+                    (others, part) if others.is_empty() => self.waited_in_vain(part, reason, work),
                     (first, second) => work.parts.extend([second, first]),
                 }
             }
@@ -167,6 +183,19 @@ impl Lane {
                 work.parts.drain(..).for_each(|part| fail_all(part, &AppendError::Unavailable(reason.clone())));
             }
         }
+    }
+
+    /// `part` is of one tenant.
+    fn waited_in_vain(&mut self, part: Vec<Queued>, reason: String, work: &mut Work) {
+        let tenant_id = part[0].append.tenant_id;
+        if self.patience == Patience::Short && !self.locked.contains(&tenant_id) {
+            work.once_more = Some(tenant_id);
+            work.parts.push(part);
+            return;
+        }
+        tracing::warn!(lane = self.name, %tenant_id, %reason, "a tenant's appends wait for a lock in vain");
+        self.locked.insert(tenant_id);
+        fail_all(part, &AppendError::Unavailable(reason));
     }
 
     async fn wait_for_locks(&mut self, patience: Patience) {
