@@ -1,11 +1,15 @@
+use std::sync::Arc;
+
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{TenantId, UserId};
+use codeccloud_actors::testing::ManualClock;
 use codeccloud_actors::time::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Grant, KeySetError, TokenError, TokenKeys, mint};
+use super::{Grant, KeySetError, TokenAuthenticator, TokenError, TokenKeys, mint};
+use crate::ports::{Authenticator, InvalidToken};
 
 const SECRET: &str = "the secret that is shared with the issuer";
 const JWKS: &str = include_str!("testdata/jwks.json");
@@ -150,6 +154,21 @@ fn times_are_those_of_the_clock_given_with_some_leeway() {
     assert_eq!(at(90), Err(TokenError::Expired));
     assert!(keys().verify(&shared(&with(json!({ "exp": 1_900_000_000.5 }))), NOW).is_ok());
     assert_eq!(refusal(&shared(&with(json!({ "exp": -1e300 })))), TokenError::Expired);
+}
+
+#[test]
+fn a_token_that_is_remembered_expires_all_the_same_and_vouches_for_no_other() {
+    let clock = Arc::new(ManualClock::at(NOW));
+    let authenticator = TokenAuthenticator::new(keys(), clock.clone());
+    let token = shared(&claims());
+    let first = authenticator.authenticate(&token).unwrap();
+    clock.set(NOW.plus_millis(89_000));
+    assert_eq!(authenticator.authenticate(&token), Ok(first), "remembered");
+    let other = shared(&with(json!({ "role": "owner" })));
+    let (message, signature) = (other.rsplit_once('.').unwrap().0, token.rsplit_once('.').unwrap().1);
+    assert_eq!(authenticator.authenticate(&format!("{message}.{signature}")), Err(InvalidToken), "of another token");
+    clock.set(NOW.plus_millis(90_000));
+    assert_eq!(authenticator.authenticate(&token), Err(InvalidToken), "expired");
 }
 
 #[test]
