@@ -95,6 +95,24 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0014_customers_bookings.up.sql"),
         include_str!("../../schema/0014_customers_bookings.down.sql"),
     ),
+    Migration::new(
+        15,
+        "transactional",
+        include_str!("../../schema/0015_transactional.up.sql"),
+        include_str!("../../schema/0015_transactional.down.sql"),
+    ),
+    Migration::new(
+        16,
+        "row_writer",
+        include_str!("../../schema/0016_row_writer.up.sql"),
+        include_str!("../../schema/0016_row_writer.down.sql"),
+    ),
+    Migration::new(
+        17,
+        "stages",
+        include_str!("../../schema/0017_stages.up.sql"),
+        include_str!("../../schema/0017_stages.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
@@ -115,6 +133,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     ),
     (3, &["vault_customers"]),
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
+    (15, &["appointments", "loyalty_ledger"]),
 ];
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.
