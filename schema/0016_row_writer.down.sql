@@ -1,6 +1,7 @@
 drop function app_private.write_rows_of_append;
 drop function app_private.write_rows;
 drop function app_private.record_appointments;
+drop function app_private.record_inserts;
 drop policy declared on tenants;
 drop policy declared on audit_log;
 drop policy declared on outbox_events;

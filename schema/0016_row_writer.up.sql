@@ -1,4 +1,4 @@
--- The row writer: what decided events change in the tables, one for both modes.
+-- The row writer, one for both modes, and what it records of the rows that the journal's store writes.
 
 -- What the triggers do, for many appointments at once: each with its row before, or null, and after.
 create function app_private.record_appointments(
@@ -50,6 +50,21 @@ begin
 end
 $$;
 
+-- The same for new rows of a table that is no partition; their ids are their events'.
+create function app_private.record_inserts(
+    p_entity text, p_after jsonb[], p_actor uuid[], p_context jsonb[], p_event uuid[]
+) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    insert into public.audit_log (tenant_id, actor_id, event_type, entity, entity_id, after, context)
+    select (r.after ->> 'tenant_id')::uuid, r.actor, 'insert', p_entity, r.after ->> 'id', r.after, r.context
+    from unnest(p_after, p_actor, p_context) as r (after, actor, context);
+    insert into public.outbox_events (tenant_id, aggregate, aggregate_id, event_type, payload, event_id)
+    select (r.after ->> 'tenant_id')::uuid, p_entity, (r.after ->> 'id')::uuid, 'insert',
+        jsonb_build_object('table', p_entity, 'operation', 'insert', 'row', r.after), r.event_id
+    from unnest(p_after, p_event) as r (after, event_id);
+end
+$$;
+
 -- The row writer: what decided events change in the tables, for both modes. In MVP mode it is one command's, in the role of
 -- whoever asks, and the triggers record it; in scale mode a batch's, in the store's role, and it records it itself.
 --
@@ -68,8 +83,9 @@ create function app_private.write_rows(
     p_ledger_created timestamptz[], p_ledger_balance bigint[], p_ledger_state jsonb[], p_ledger_metadata int[]
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-    -- The triggers leave the store's changes alone.
-    v_records constant boolean := current_user = 'codeccloud_store';
+    -- The triggers leave the store's changes alone. Rows that are made anew from events were recorded long ago.
+    v_records constant boolean := current_user = 'codeccloud_store'
+        and coalesce(current_setting('codeccloud.rebuilding', true), '') <> 'on';
     v_actor uuid[];
     v_context jsonb[];
     v_before jsonb[];
@@ -222,24 +238,19 @@ begin
                 p_ledger_tenant, p_ledger_customer, p_ledger_version, p_ledger_id, p_ledger_kind, p_ledger_points,
                 p_ledger_booking, p_ledger_reference, p_ledger_expires, p_ledger_created
             )
-            returning l.tenant_id, l.id, case when v_records then to_jsonb(l) end as after
-        ),
-        entries as (
-            select w.*, i.metadata from unnest(p_ledger_id, p_ledger_metadata) with ordinality as i (id, metadata, number)
-            join written w using (id)
-            where v_records
-            order by i.number
-        ),
-        audited as (
-            insert into public.audit_log (tenant_id, actor_id, event_type, entity, entity_id, after, context)
-            select e.tenant_id, v_actor[e.metadata], 'insert', 'loyalty_ledger', e.id::text, e.after,
-                v_context[e.metadata]
-            from entries e
+            returning l.id, case when v_records then to_jsonb(l) end as after
         )
-        insert into public.outbox_events (tenant_id, aggregate, aggregate_id, event_type, payload, event_id)
-        select e.tenant_id, 'loyalty_ledger', e.id, 'insert',
-            jsonb_build_object('table', 'loyalty_ledger', 'operation', 'insert', 'row', e.after), e.id
-        from entries e;
+        select array_agg(w.after order by i.number)
+        from unnest(p_ledger_id) with ordinality as i (id, number) join written w using (id)
+        where v_records
+        into v_after;
+        if v_records then
+            perform app_private.record_inserts(
+                'loyalty_ledger', v_after,
+                array(select v_actor[n] from unnest(p_ledger_metadata) n),
+                array(select v_context[n] from unnest(p_ledger_metadata) n), p_ledger_id
+            );
+        end if;
         insert into public.loyalty_accounts as a (tenant_id, customer_id, version, balance, state, created_at, updated_at)
         select l.tenant_id, l.customer_id, l.version, l.balance, l.state, l.created_at, l.created_at
         from unnest(
@@ -289,10 +300,11 @@ grant select (id, data_version), update (data_version) on tenants to codeccloud_
 grant insert on audit_log, outbox_events to codeccloud_store;
 grant usage on sequence audit_log_id_seq, outbox_events_id_seq to codeccloud_store;
 
-revoke execute on function app_private.record_appointments, app_private.write_rows, app_private.write_rows_of_append
+revoke execute on function
+    app_private.record_appointments, app_private.record_inserts, app_private.write_rows, app_private.write_rows_of_append
     from public;
 grant execute on function app_private.write_rows to authenticated, codeccloud_service, codeccloud_customer, codeccloud_store;
-grant execute on function app_private.record_appointments to codeccloud_store;
+grant execute on function app_private.record_appointments, app_private.record_inserts to codeccloud_store;
 grant execute on function app_private.write_rows_of_append to codeccloud_journal;
 
 grant create on schema app_private to codeccloud_store;

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use codeccloud_actors::envelope::{Caller, Role};
 use codeccloud_actors::ids::{NodeId, TenantId, UserId};
 use codeccloud_actors::ports::{Clock, IdempotencyStore, Ids, StoreError, StreamStore};
+use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::reference::MemberRole;
 use codeccloud_actors::runtime::{
-    ProjectionPorts, ProjectionSettings, Projections, Runtime, RuntimePorts, RuntimeSettings,
+    ProjectionPorts, ProjectionSettings, Projections, Published, Runtime, RuntimePorts, RuntimeSettings,
 };
 use codeccloud_actors::time::{DAY_MS, Slot};
 use futures_util::future::BoxFuture;
@@ -19,16 +20,20 @@ use tokio::runtime::Handle;
 use crate::admin::{self, Admin, AdminPorts};
 use crate::auth::{TokenAuthenticator, TokenKeys};
 use crate::clock::{SystemClock, SystemIds};
-use crate::event_sourced::{CommandPorts, EventSourcedCommands, EventSourcedQueries, QueryPorts, Sessions};
+use crate::commands::{CommandPorts, StagedCommands};
+use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, Sessions};
 use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
 use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
 use crate::postgres::schema::{self, SchemaError};
+use crate::postgres::tenants::TenantRow;
 use crate::postgres::{
-    ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, PostgresFeed,
-    PostgresIdempotency, PostgresJournal, PostgresPastBookings, PostgresProjectionOperators, PostgresProjectionStore,
-    PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
+    CallerPools, ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, PostgresFeed,
+    PostgresIdempotency, PostgresJournal, PostgresMonths, PostgresPastBookings, PostgresProjectionOperators,
+    PostgresProjectionStore, PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault,
+    TransactionalCommands, TransactionalPorts, TransactionalQueries, TransactionalQueryPorts, tenants, upkeep,
 };
+use crate::queries::StagedQueries;
 use crate::settings::Settings;
 use crate::telemetry::{self, Prometheus};
 use crate::vault::{MasterKey, MasterKeys, Vault};
@@ -80,7 +85,7 @@ struct Pools {
     feed: ConnectionPool,
     projector: ConnectionPool,
     vault: ConnectionPool,
-    members: ConnectionPool,
+    callers: CallerPools,
 }
 
 impl App {
@@ -122,13 +127,14 @@ impl App {
 
     async fn start_on(url: &str, settings: &Settings, with_demo: bool, metrics: Prometheus) -> Result<App, StartError> {
         let database = open(url, settings)?;
-        prepare(&database, with_demo).await?;
+        prepare(&database, settings, with_demo).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let node_id = NodeId(ids.uuid());
         let pools = pools(&database, settings);
         let reference =
-            PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), ids.clone()).await?;
+            PostgresReference::start(&database, pools.reader.clone(), pools.callers.members.clone(), ids.clone())
+                .await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
         let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(pools.reader.clone()));
@@ -165,18 +171,32 @@ impl App {
             clock.clone(),
         ));
         let sessions = Arc::new(Sessions::default());
-        let commands = EventSourcedCommands::new(CommandPorts {
+        let summaries = projections.appointment_summaries.published().clone();
+        let commands = StagedCommands::new(CommandPorts {
             node_id,
-            runtime: runtime.clone(),
+            event_sourced: Arc::new(Actors::new(runtime.clone(), summaries.clone(), streams.clone())),
+            transactional: Arc::new(TransactionalCommands::new(TransactionalPorts {
+                callers: pools.callers.clone(),
+                readers: pools.reader.clone(),
+                idempotency: idempotency.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                io: database.io().clone(),
+            })),
+            months: Arc::new(PostgresMonths::new(database.clone())),
             reference: reference.clone(),
             vault: vault.clone(),
             idempotency,
-            streams: streams.clone(),
-            summaries: projections.appointment_summaries.published().clone(),
             sessions: sessions.clone(),
             ids: ids.clone(),
         });
-        let queries: Arc<dyn Queries> = Arc::new(EventSourcedQueries::new(QueryPorts {
+        let transactional = TransactionalQueries::new(TransactionalQueryPorts {
+            callers: pools.callers,
+            readers: pools.reader.clone(),
+            reference: reference.clone(),
+            clock: clock.clone(),
+        });
+        let event_sourced = EventSourcedQueries::new(QueryPorts {
             projections: projections.clone(),
             reference: reference.clone(),
             streams,
@@ -184,7 +204,12 @@ impl App {
             sessions,
             clock: clock.clone(),
             read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
-        }));
+        });
+        let queries: Arc<dyn Queries> = Arc::new(StagedQueries {
+            event_sourced: Arc::new(event_sourced),
+            transactional: Arc::new(transactional),
+            reference: reference.clone(),
+        });
         tokio::spawn(metrics.clone().upkeep());
         tokio::spawn(upkeep::run(
             database,
@@ -192,13 +217,12 @@ impl App {
         ));
         let rendering = move || metrics.render();
         let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
-        let summaries = projections.appointment_summaries.published().clone();
         let admin = Admin::start(AdminPorts {
             queries: queries.clone(),
             reference: reference.clone(),
             authenticator: authenticator.clone(),
             progress: summaries.progress(),
-            change_of: Box::new(move |tenant_id| summaries.view().fold.change_of(tenant_id)),
+            change_of: changes(summaries, reference.clone(), clock.clone()),
             clock: clock.clone(),
             request_limit: limits(settings).request,
         });
@@ -316,20 +340,38 @@ pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
     Ok(database.with_statement_timeout(Duration::from_millis(settings.database.statement_timeout_ms)))
 }
 
-async fn prepare(database: &Database, with_demo: bool) -> Result<(), StartError> {
+async fn prepare(database: &Database, settings: &Settings, with_demo: bool) -> Result<(), StartError> {
     let unusable = |error: postgres::DatabaseError| StartError::Database(postgres::described(&error));
     let mut owner = database.connect(DatabaseRole::Owner).await.map_err(unusable)?;
     for applied in schema::apply(&mut owner).await? {
         tracing::info!(number = applied.number, name = applied.name, "migration applied");
     }
     upkeep::make_partitions(database).await.map_err(unusable)?;
+    let mut operator = database.connect(DatabaseRole::Operator).await.map_err(unusable)?;
+    if !settings.scale.feature {
+        refuse_scaled_tenants(&tenants::list(&operator).await.map_err(unusable)?)?;
+    }
+    postgres::rebuild_rows(database, &PostgresMonths::new(database.clone())).await?;
     if with_demo {
-        let mut operator = database.connect(DatabaseRole::Operator).await.map_err(unusable)?;
-        for salon in demo::salons(&SystemIds) {
+        for salon in demo::salons(&SystemIds, settings.scale.stage_at_creation()) {
             tenants::create(&mut operator, &salon).await.map_err(unusable)?;
         }
     }
     Ok(())
+}
+
+/// Rows that are written without their events would be lost to who is decided on by events, so there is no way back yet.
+fn refuse_scaled_tenants(tenants: &[TenantRow]) -> Result<(), StartError> {
+    let is_scaled = |tenant: &&TenantRow| tenant.stage.is_event_sourced();
+    let scaled: Vec<&str> = tenants.iter().filter(is_scaled).map(|tenant| tenant.slug.as_str()).collect();
+    if scaled.is_empty() {
+        return Ok(());
+    }
+    let (first, count) = (scaled[0], scaled.len());
+    Err(StartError::Settings(format!(
+        "FEATURE_SCALE is off, but {count} tenants are in scale mode ({first} for one), from which there is no way back \
+         yet: start with FEATURE_SCALE=on"
+    )))
 }
 
 fn pools(database: &Database, settings: &Settings) -> Pools {
@@ -340,8 +382,29 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
         feed: pool(DatabaseRole::Reader, 5),
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
-        members: pool(DatabaseRole::Authenticated, 4),
+        callers: CallerPools {
+            members: pool(DatabaseRole::Authenticated, settings.database.pool_size),
+            services: pool(DatabaseRole::Service, settings.database.pool_size),
+            customers: pool(DatabaseRole::Customer, settings.database.pool_size),
+        },
     }
+}
+
+/// A number that is another whenever something of the tenant may have changed. Rows change without the feed hearing of it, so
+/// where these are read it is another one each second.
+fn changes(
+    summaries: Published<AppointmentSummaries>,
+    reference: Arc<dyn Reference>,
+    clock: Arc<dyn Clock>,
+) -> Box<dyn Fn(TenantId) -> u64 + Send + Sync> {
+    Box::new(move |tenant_id| {
+        let stage = reference.tenant(tenant_id).map(|reference| reference.stage).unwrap_or_default();
+        if stage.reads_projections() {
+            summaries.view().fold.change_of(tenant_id)
+        } else {
+            clock.now().as_millis().unsigned_abs() / 1_000
+        }
+    })
 }
 
 fn rate_limiter(settings: &Settings, with_demo: bool) -> Option<Arc<dyn RateLimiter>> {

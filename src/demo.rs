@@ -3,6 +3,7 @@
 use codeccloud_actors::ids::{StaffId, TenantId};
 use codeccloud_actors::money::Currency;
 use codeccloud_actors::ports::Ids;
+use codeccloud_actors::stage::Stage;
 
 use crate::postgres::tenants::{NewTenant, NewTenantService, NewTenantStaff};
 
@@ -13,9 +14,10 @@ fn salon_hours() -> Vec<(i16, i32, i32)> {
     (1..=6).map(|weekday| (weekday, 9 * 60, 18 * 60)).collect()
 }
 
-pub fn salons(ids: &dyn Ids) -> Vec<NewTenant> {
+pub fn salons(ids: &dyn Ids, stage: Stage) -> Vec<NewTenant> {
     let aare = salon(
         ids,
+        stage,
         SALON,
         "Salon Aare",
         "de-CH",
@@ -24,6 +26,7 @@ pub fn salons(ids: &dyn Ids) -> Vec<NewTenant> {
     );
     let leman = salon(
         ids,
+        stage,
         "atelier-leman",
         "Atelier Léman",
         "fr-CH",
@@ -34,9 +37,10 @@ pub fn salons(ids: &dyn Ids) -> Vec<NewTenant> {
 }
 
 /// For load tests: many people, no hours on record, so that every slot is theirs to give.
-pub fn load_salon(ids: &dyn Ids, number: u32, staff: u32) -> NewTenant {
+pub fn load_salon(ids: &dyn Ids, stage: Stage, number: u32, staff: u32) -> NewTenant {
     let mut tenant = salon(
         ids,
+        stage,
         &format!("load-{number}"),
         &format!("Load {number}"),
         "de-CH",
@@ -56,6 +60,7 @@ pub fn load_salon(ids: &dyn Ids, number: u32, staff: u32) -> NewTenant {
 
 fn salon(
     ids: &dyn Ids,
+    stage: Stage,
     slug: &str,
     name: &str,
     locale: &str,
@@ -83,6 +88,7 @@ fn salon(
         name: name.to_owned(),
         locale: locale.to_owned(),
         time_zone: "Europe/Zurich".to_owned(),
+        stage,
         services: services.iter().map(service).collect(),
         staff: staff.iter().map(member).collect(),
     }

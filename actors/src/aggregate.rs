@@ -9,12 +9,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::StateView;
 use crate::command::Command;
 use crate::envelope::Caller;
 use crate::event::EventBody;
 use crate::ids::AggregateType;
 use crate::reference::TenantReference;
 use crate::refusal::Refusal;
+use crate::rows::{Decided, RowChange};
 use crate::time::Timestamp;
 
 pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + 'static {
@@ -35,6 +37,12 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + 'st
 
     /// Folds one event. Never fails: whatever is in the store has happened, also what today's rules would refuse.
     fn evolve(&mut self, event: &Self::Event, occurred_at: Timestamp);
+
+    /// For whoever builds the answer.
+    fn view(&self) -> StateView<'_>;
+
+    /// What the events change in the transactional tables; `self` is the state after them.
+    fn row_changes(&self, decided: &Decided<'_, Self::Event>) -> Vec<RowChange>;
 
     /// For sagas: the row of `saga_instances` that goes with this state.
     fn saga_state(&self) -> Option<SagaState> {

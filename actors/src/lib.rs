@@ -15,8 +15,10 @@ pub mod ports;
 pub mod projections;
 pub mod reference;
 pub mod refusal;
+pub mod rows;
 pub mod runtime;
 pub mod sagas;
+pub mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::ids::{ServiceId, StaffId, TenantId, UserId};
 use crate::money::Money;
+use crate::stage::Stage;
 use crate::time::Slot;
 
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct TenantReference {
     pub slug: String,
     pub name: String,
     pub zone: TimeZone,
+    /// As memory has it: whoever writes finds the true one in its transaction.
+    pub stage: Stage,
     /// How far ahead a booking may start, in days; `None` is without limit.
     pub horizon_days: Option<u32>,
     pub loyalty: LoyaltyRules,

@@ -14,6 +14,7 @@ use codeccloud_actors::ids::NodeId;
 use codeccloud_actors::ports::{IdempotencyStore, Ids};
 use codeccloud_actors::runtime::{Runtime, RuntimePorts, RuntimeSettings};
 use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
 
 /// A directory that goes with its benchmark.
 pub struct BenchDir(PathBuf);
@@ -55,6 +56,13 @@ impl BenchDatabase {
     /// Past all policies: for what bare statements are sent with, and for rows that no server would write.
     pub async fn superuser(&self) -> Client {
         connect(&as_superuser(&self.postgres.url())).await
+    }
+
+    /// Puts these tenants where events go alone: what is measured here is the way of events.
+    pub async fn retire(&self, tenants: &[Uuid]) {
+        let sql = "with t as (insert into tenants (id, slug, name) select id, id::text, 'Salon' from unnest($1::uuid[]) id \
+                   returning id) insert into tenant_stages (tenant_id, stage) select id, 'retired' from t";
+        self.superuser().await.execute(sql, &[&tenants]).await.expect("the tenants are new");
     }
 
     pub async fn stop(self) {

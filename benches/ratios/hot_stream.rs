@@ -32,6 +32,7 @@ const FIRST_SLOT_MS: i64 = 1_938_150_000_000;
 pub async fn measure(table: &mut Table) {
     let database = BenchDatabase::create().await;
     database.superuser().await.batch_execute(TABLES).await.expect("the tables are made");
+    database.retire(&[salon().tenant_id.0]).await;
     let (runtime, _snapshots) = database::runtime(&database::database(&database.url()));
     for callers in [64, 256] {
         let mut rounds = Rounds::default();

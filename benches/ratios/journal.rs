@@ -27,6 +27,7 @@ const TENANTS: u128 = 16;
 pub async fn measure(table: &mut Table) {
     let database = BenchDatabase::create().await;
     database.superuser().await.batch_execute(TABLES).await.expect("the tables are made");
+    database.retire(&(0..TENANTS).map(tenant).collect::<Vec<_>>()).await;
     let journal = Arc::new(database::journal(&database::database(&database.url())));
     let bare = BareJournal::start(&database, PAYLOAD, METADATA).await;
     for callers in [64, 256] {
@@ -133,5 +134,6 @@ fn append(tenant_id: Uuid, stream: Uuid, expected: Head) -> Append {
         idempotency: None,
         sagas: Vec::new(),
         sealed: Vec::new(),
+        rows: Vec::new(),
     }
 }

@@ -32,6 +32,7 @@ pub async fn measure(table: &mut Table) {
     server.stop();
 
     let database = BenchDatabase::create().await;
+    database.retire(&[salon().tenant_id.0]).await;
     let this = std::env::current_exe().expect("a program has a path");
     let output = Process::new(this).env(DATABASE_URL, database.url()).output().expect("runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

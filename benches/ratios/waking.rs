@@ -27,6 +27,7 @@ const YOUNG: StaffId = StaffId(Uuid::from_u128(0x100));
 pub async fn measure(table: &mut Table) {
     let database = BenchDatabase::create().await;
     let client = database.superuser().await;
+    database.retire(&[salon().tenant_id.0]).await;
     let mut reference = salon();
     reference.staff.extend([OLD, YOUNG].map(|id| (id, staff_member(id))));
     let context = context(reference);

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{TenantId, UserId};
 use codeccloud_actors::ports::{Clock, Ids};
+use codeccloud_actors::stage::Stage;
 
 use super::Outcome;
 use super::access::Opened;
@@ -42,6 +43,9 @@ pub(super) enum TenantCommand {
         locale: String,
         #[arg(long, default_value = "Europe/Zurich")]
         time_zone: String,
+        /// mvp or scale; scale where FEATURE_SCALE is on
+        #[arg(long, value_parser = first_stage)]
+        stage: Option<Stage>,
     },
     /// List the salons
     List {
@@ -53,6 +57,13 @@ pub(super) enum TenantCommand {
 
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "one of owner, manager, staff, customer, service, operator".to_owned())
+}
+
+/// The stages between are reached by the migration.
+fn first_stage(text: &str) -> Result<Stage, String> {
+    Stage::parse(text)
+        .filter(|stage| matches!(stage, Stage::Mvp | Stage::Scale))
+        .ok_or_else(|| "a tenant begins at mvp or at scale".to_owned())
 }
 
 /// Prints the token alone.
@@ -88,10 +99,12 @@ pub(super) async fn run(settings: Settings, command: TenantCommand) -> Outcome {
     let opened = Opened::new(&settings).await?;
     let mut operator = opened.client(DatabaseRole::Operator).await?;
     let code = match command {
-        TenantCommand::Create { slug, name, locale, time_zone } => {
+        TenantCommand::Create { slug, name, locale, time_zone, stage } => {
+            let stage = stage.unwrap_or_else(|| settings.scale.stage_at_creation());
             jiff::tz::TimeZone::get(&time_zone).map_err(|_| format!("there is no time zone {time_zone}"))?;
             let id = TenantId(SystemIds.uuid());
-            let tenant = NewTenant { id, slug, name, locale, time_zone, services: Vec::new(), staff: Vec::new() };
+            let tenant =
+                NewTenant { id, slug, name, locale, time_zone, stage, services: Vec::new(), staff: Vec::new() };
             if tenants::create(&mut operator, &tenant).await? {
                 println!("{id}");
                 ExitCode::SUCCESS
@@ -120,7 +133,7 @@ fn print_list(tenants: &[TenantRow], json: bool) {
     }
     println!("{:36}  {:20}  {:8}  name", "id", "slug", "stage");
     for tenant in tenants {
-        let stage = tenant.stage.as_deref().unwrap_or("mvp");
+        let stage = tenant.stage.as_str();
         println!("{}  {:20}  {stage:8}  {}", tenant.id, tenant.slug, tenant.name);
     }
 }
@@ -136,7 +149,7 @@ pub(super) async fn load_access(
     let mut access = Vec::new();
     for number in 1..=tenants_wanted {
         // The number of people is part of the name: a salon of another size is another salon.
-        let mut salon = demo::load_salon(&SystemIds, number, staff);
+        let mut salon = demo::load_salon(&SystemIds, settings.scale.stage_at_creation(), number, staff);
         salon.slug = format!("{}-{staff}", salon.slug);
         tenants::create(&mut operator, &salon).await?;
         let tenant = tenants::find(&operator, &salon.slug).await?.ok_or("the load tester's tenant is missing")?;

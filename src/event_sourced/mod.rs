@@ -1,14 +1,13 @@
 //! Commands and queries in scale mode: commands go to actors, queries to projections.
 
+mod actors;
 mod bookings;
-mod commands;
-mod in_flight;
 mod past;
 mod points;
 mod queries;
 mod sessions;
 
-pub use commands::{CommandPorts, EventSourcedCommands};
+pub use actors::Actors;
 pub use past::PastBookings;
 pub use queries::{EventSourcedQueries, QueryPorts};
 pub use sessions::Sessions;

@@ -17,11 +17,8 @@ use super::bookings::{Bookings, view};
 use super::{PastBookings, Sessions};
 use crate::ports::{
     AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
-    Reference, Scope, SlotOffer, UtilisationDay,
+    Reference, SLOTS_MAX, Scope, SlotOffer, UtilisationDay,
 };
-
-/// Slots of one answer at most: some ten megabytes of JSON, and more than a week of fifty people around the clock.
-const SLOTS_MAX: usize = 50_000;
 
 /// Queries in scale mode: from the projections, in memory.
 pub struct EventSourcedQueries {
@@ -116,7 +113,7 @@ impl EventSourcedQueries {
         self.fresh(scope, self.ports.projections.appointment_summaries.published()).await?;
         let found = self.bookings.find(scope.tenant_id, id).await;
         let booking = found.map_err(|away| QueryError::Unavailable(away.to_string()))?;
-        booking.filter(|booking| visible(scope, booking.details.customer_id)).ok_or(QueryError::NotFound("booking"))
+        booking.filter(|booking| scope.sees(booking.details.customer_id)).ok_or(QueryError::NotFound("booking"))
     }
 
     async fn many(&self, scope: Scope, filter: BookingFilter) -> Result<Page<BookingView>, QueryError> {
@@ -259,10 +256,6 @@ impl Queries for EventSourcedQueries {
     ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
         Box::pin(self.utilisation(scope, staff_id, from, to))
     }
-}
-
-pub(super) fn visible(scope: Scope, customer_id: Option<CustomerId>) -> bool {
-    scope.caller.own_customer().is_none_or(|own| customer_id == Some(own))
 }
 
 /// The span that is left of the filter's, `[from, to)`, past the page before.

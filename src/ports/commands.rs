@@ -87,6 +87,8 @@ pub enum CommandError {
     Unavailable { reason: String, retry_after_seconds: u32 },
     #[error("the deadline passed")]
     Timeout,
+    #[error("the caller may not do this")]
+    Forbidden,
     #[error("{0}")]
     Internal(String),
 }

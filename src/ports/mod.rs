@@ -15,7 +15,7 @@ pub use commands::{
 pub use customers::{Customers, CustomersError};
 pub use queries::{
     AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
-    Scope, SlotOffer, UtilisationDay,
+    SLOTS_MAX, Scope, SlotOffer, UtilisationDay,
 };
 pub use readiness::Readiness;
 pub use reference::{

@@ -1,5 +1,8 @@
+use codeccloud_actors::aggregates::loyalty_balance::{LoyaltyBalance, LoyaltyBalanceEvent, PointsExpired};
 use codeccloud_actors::envelope::Caller;
+use codeccloud_actors::event::EventBody;
 use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, TenantId, Version};
+use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};
 use codeccloud_actors::time::{Slot, Timestamp};
 use futures_util::future::BoxFuture;
@@ -44,6 +47,16 @@ pub struct Scope {
     pub tenant_id: TenantId,
     pub caller: Caller,
 }
+
+impl Scope {
+    /// Whether what is this customer's, or nobody's, is there for the caller.
+    pub fn sees(&self, customer_id: Option<CustomerId>) -> bool {
+        self.caller.own_customer().is_none_or(|own| customer_id == Some(own))
+    }
+}
+
+/// Slots of one answer at most: some ten megabytes of JSON, and more than a week of fifty people around the clock.
+pub const SLOTS_MAX: usize = 50_000;
 
 #[derive(Debug, Clone)]
 pub struct AvailabilityQuery {
@@ -110,6 +123,25 @@ pub struct LoyaltyView {
     pub version: Version,
 }
 
+impl LoyaltyView {
+    pub fn of(
+        customer_id: CustomerId,
+        version: Version,
+        balance: &LoyaltyBalance,
+        reference: &TenantReference,
+        now: Timestamp,
+    ) -> LoyaltyView {
+        LoyaltyView {
+            customer_id,
+            balance: balance.balance_at(now),
+            earned_last_year: u32::try_from(balance.earned_within_year(now)).unwrap_or(u32::MAX),
+            tier: balance.tier_at(now, &reference.loyalty).map(|tier| tier.name.clone()),
+            next_expiry: balance.next_expiry(now),
+            version,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoyaltyEntry {
     pub version: Version,
@@ -118,6 +150,27 @@ pub struct LoyaltyEntry {
     pub points: i64,
     pub booking_id: Option<BookingId>,
     pub occurred_at: Timestamp,
+}
+
+impl LoyaltyEntry {
+    pub fn of(event: &LoyaltyBalanceEvent, version: Version, occurred_at: Timestamp) -> LoyaltyEntry {
+        let (points, booking_id) = match event {
+            LoyaltyBalanceEvent::Accrued(event) => (i64::from(event.points), Some(event.booking_id)),
+            LoyaltyBalanceEvent::Redeemed(event) => (-i64::from(event.points), None),
+            LoyaltyBalanceEvent::Adjusted(event) => (i64::from(event.points), None),
+            LoyaltyBalanceEvent::Reversed(event) => (-i64::from(event.points), Some(event.booking_id)),
+            LoyaltyBalanceEvent::Expired(event) => (-i64::from(event.points), None),
+        };
+        LoyaltyEntry { version, kind: event.event_type(), points, booking_id, occurred_at }
+    }
+
+    /// What has expired since the last entry, at `head`, which the next command will write down in the version after it: so
+    /// that the history adds up to the balance at any time.
+    pub fn expiry_due(head: Version, balance: &LoyaltyBalance, now: Timestamp) -> Option<LoyaltyEntry> {
+        let (points, expired_until) = balance.expiry_due(now)?;
+        let expired = LoyaltyBalanceEvent::Expired(PointsExpired { points, expired_until });
+        Some(LoyaltyEntry::of(&expired, head.next(), expired_until))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,11 @@ pub trait Reference: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
+    /// Brings memory up to date for a tenant of which it turned out to hold something old.
+    fn refresh(&self, _tenant_id: TenantId) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn create_service(
         &self,
         tenant_id: TenantId,

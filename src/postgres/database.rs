@@ -18,6 +18,10 @@ pub enum DatabaseRole {
     Projector,
     Vault,
     Operator,
+    /// A front-end's server, through the policies; the claims are set per transaction.
+    Service,
+    /// A customer, likewise.
+    Customer,
     /// A member, through the policies; the claims are set per transaction.
     Authenticated,
 }
@@ -40,11 +44,11 @@ impl DatabaseRole {
                 "{role} SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
                  SET enable_hashjoin = off; SET enable_mergejoin = off;"
             ),
-            DatabaseRole::Owner
-            | DatabaseRole::Projector
-            | DatabaseRole::Vault
-            | DatabaseRole::Operator
-            | DatabaseRole::Authenticated => role,
+            DatabaseRole::Owner | DatabaseRole::Projector | DatabaseRole::Vault | DatabaseRole::Operator => role,
+            // A command's statements are as short as an append's.
+            DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => {
+                format!("{role} SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;")
+            }
         }
     }
 
@@ -57,6 +61,8 @@ impl DatabaseRole {
             DatabaseRole::Vault => Some("codeccloud_vault"),
             DatabaseRole::Operator => Some("codeccloud_operator"),
             DatabaseRole::Authenticated => Some("authenticated"),
+            DatabaseRole::Service => Some("codeccloud_service"),
+            DatabaseRole::Customer => Some("codeccloud_customer"),
         }
     }
 }

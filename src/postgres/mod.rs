@@ -13,10 +13,13 @@ mod listen;
 mod past_bookings;
 mod pooled;
 mod projections;
+mod rebuild;
 mod reference;
+mod row_writer;
 mod rows;
 mod snapshots;
 mod streams;
+mod transactional;
 mod types;
 mod vault;
 
@@ -27,9 +30,14 @@ pub use journal::{JournalSettings, PostgresJournal};
 pub use past_bookings::PostgresPastBookings;
 pub use pooled::{ConnectionPool, Connector};
 pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orders as projection_orders};
+pub use rebuild::rebuild_rows;
 pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
+pub use transactional::{
+    CallerPools, PostgresMonths, TransactionalCommands, TransactionalPorts, TransactionalQueries,
+    TransactionalQueryPorts,
+};
 pub use vault::{PostgresVault, vault_tenants_not_under};
 
 /// The driver's own types, for callers that hold a connection for the length of a command.

@@ -3,6 +3,7 @@
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{StaffId, TenantId, UserId};
 use codeccloud_actors::money::Currency;
+use codeccloud_actors::stage::Stage;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
@@ -14,6 +15,7 @@ pub struct NewTenant {
     pub name: String,
     pub locale: String,
     pub time_zone: String,
+    pub stage: Stage,
     pub services: Vec<NewTenantService>,
     pub staff: Vec<NewTenantStaff>,
 }
@@ -42,7 +44,7 @@ pub struct TenantRow {
     pub id: TenantId,
     pub slug: String,
     pub name: String,
-    pub stage: Option<String>,
+    pub stage: Stage,
 }
 
 /// Creates the tenant with all that belongs to it, or nothing. `false` when the slug is taken.
@@ -55,8 +57,8 @@ pub async fn create(operator: &mut Client, tenant: &NewTenant) -> Result<bool, t
     }
     let sql = "INSERT INTO tenant_settings (tenant_id, time_zone) VALUES ($1, $2)";
     transaction.execute(sql, &[&tenant.id.0, &tenant.time_zone]).await?;
-    let sql = "INSERT INTO tenant_stages (tenant_id, stage) VALUES ($1, 'scale')";
-    transaction.execute(sql, &[&tenant.id.0]).await?;
+    let sql = "INSERT INTO tenant_stages (tenant_id, stage) VALUES ($1, $2)";
+    transaction.execute(sql, &[&tenant.id.0, &tenant.stage.as_str()]).await?;
     for service in &tenant.services {
         add_service(&transaction, tenant.id, service).await?;
     }
@@ -115,7 +117,7 @@ pub async fn list(operator: &Client) -> Result<Vec<TenantRow>, tokio_postgres::E
         id: TenantId(row.get(0)),
         slug: row.get(1),
         name: row.get(2),
-        stage: row.get(3),
+        stage: row.get::<_, Option<&str>>(3).and_then(Stage::parse).unwrap_or_default(),
     };
     Ok(rows.iter().map(row).collect())
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
 use codeccloud_actors::time::Timestamp;
+use jiff::Span;
+use jiff::civil::Date;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
 /// Postgres counts microseconds from 2000-01-01.
@@ -29,6 +31,31 @@ impl<'a> FromSql<'a> for PgTime {
     }
 
     accepts!(TIMESTAMPTZ);
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PgDate(pub Date);
+
+/// Postgres counts days from here.
+const EPOCH_DATE: Date = Date::constant(2000, 1, 1);
+
+impl ToSql for PgDate {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_i32((self.0 - EPOCH_DATE).get_days());
+        Ok(IsNull::No)
+    }
+
+    accepts!(DATE);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for PgDate {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let days = i32::from_be_bytes(raw.try_into()?);
+        Ok(PgDate(EPOCH_DATE.checked_add(Span::new().try_days(days)?)?))
+    }
+
+    accepts!(DATE);
 }
 
 /// JSON text that is known to be well-formed, sent as `jsonb` without being parsed here.

@@ -44,15 +44,9 @@ impl Settings {
         self.database.url.is_none()
     }
 
-    /// Refuses what this version can't run as, and secrets that are missing or known to everybody. With the embedded
-    /// database, missing ones are generated.
+    /// Refuses secrets that are missing or known to everybody. With the embedded database, missing ones are generated.
     pub fn check_for_start(&self, embedded: bool) -> Result<(), Vec<Fault>> {
         let mut faults = Vec::new();
-        if !self.scale.feature {
-            let problem = "this version runs in scale mode only; expected on".to_owned();
-            let source = Source::Environment("FEATURE_SCALE".to_owned());
-            faults.push(Fault { source, key: "scale.feature".to_owned(), problem });
-        }
         if !embedded {
             self.check_secrets(&mut faults);
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use codeccloud_actors::stage::Stage;
 use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
 
@@ -53,6 +54,13 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     pub feature: bool,
+}
+
+impl Scale {
+    /// Of tenants that are made without saying.
+    pub fn stage_at_creation(&self) -> Stage {
+        if self.feature { Stage::Scale } else { Stage::Mvp }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

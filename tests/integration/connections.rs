@@ -31,7 +31,7 @@ async fn until_gone(superuser: &Client, pid: i32) {
 
 #[tokio::test]
 async fn a_statement_that_nobody_waits_for_keeps_no_connection() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let superuser = database.superuser().await;
     let pool = database.database().pool(DatabaseRole::Reader, 1, Duration::from_secs(5));
     let abandoned = pid(&pool).await;
@@ -45,7 +45,7 @@ async fn a_statement_that_nobody_waits_for_keeps_no_connection() {
 
 #[tokio::test]
 async fn a_connection_that_was_cut_meanwhile_is_given_to_nobody() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let superuser = database.superuser().await;
     let pool = database.database().pool(DatabaseRole::Reader, 1, Duration::from_secs(5));
     let cut = pid(&pool).await;
@@ -58,7 +58,7 @@ async fn a_connection_that_was_cut_meanwhile_is_given_to_nobody() {
 /// A projection that catches up does so on an arbiter of its own, which stops when it is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_outlives_the_arbiter_that_it_was_made_on() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let pool = database.database().pool(DatabaseRole::Reader, 1, Duration::from_secs(5));
     let (on_arbiter, (tell, told)) = (pool.clone(), std::sync::mpsc::channel());
     let arbiter_lived = move || {

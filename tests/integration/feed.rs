@@ -54,7 +54,7 @@ async fn journal_client(database: &Database) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_held_open_across_many_commits_is_not_skipped() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
     submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
     assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 1), 1)]);
@@ -77,7 +77,7 @@ async fn a_transaction_held_open_across_many_commits_is_not_skipped() {
 /// A snapshot ends one beyond the newest transaction that is over. The newest of all, still running, may lie there too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_runs_beyond_the_end_of_every_snapshot_is_not_skipped() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
     submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
     assert_eq!(drain(&feed, &mut cursor).await, [(stream(1, 1), 1)]);
@@ -96,7 +96,7 @@ async fn a_transaction_that_runs_beyond_the_end_of_every_snapshot_is_not_skipped
 /// A sequence that was never used looks almost like one that gave out its first number.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_very_first_event_reaches_a_reader_that_was_waiting_for_it() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
     for _ in 0..3 {
         assert_eq!(drain(&feed, &mut cursor).await, []);
@@ -109,7 +109,7 @@ async fn the_very_first_event_reaches_a_reader_that_was_waiting_for_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_transaction_may_append_the_later_version() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
     let older = journal_client(&database).await;
     // Takes its transaction id by writing elsewhere first.
@@ -126,7 +126,7 @@ async fn an_older_transaction_may_append_the_later_version() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_a_large_window_leave_nothing_out() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, mut cursor) = (journal(&database), FeedCursor::default());
     let appends = (0..250).map(|n| append(vec![events(stream(1 + n % 3, 100 + n), 0, 2)])).collect();
     submit_all(&journal, appends).await;
@@ -141,7 +141,7 @@ async fn pages_of_a_large_window_leave_nothing_out() {
 /// While servers are replaced one by one, the newer ones write what the older ones have no name for.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_an_aggregate_type_that_only_newer_builds_know_are_passed_over() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, mut cursor) = (journal(&database), FeedCursor::default());
     submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
     let newer = "INSERT INTO event_store (id, tenant_id, aggregate_type, aggregate_id, event_type, version, payload, \
@@ -158,7 +158,7 @@ async fn events_of_an_aggregate_type_that_only_newer_builds_know_are_passed_over
 /// Dump, restore into another cluster, write there: its transaction ids start anew, and are below those in the dump.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_database_gives_its_past_first_and_then_what_is_new() {
-    let old = Database::create().await;
+    let old = Database::for_appends().await;
     let journal_of_old = journal(&old);
     for n in 0..200 {
         submit_all(&journal_of_old, vec![append(vec![events(stream(1, 1), n, 1)])]).await;
@@ -168,7 +168,7 @@ async fn a_restored_database_gives_its_past_first_and_then_what_is_new() {
     assert_eq!(drain(&feed_of_old, &mut checkpoint).await.len(), 200);
     submit_all(&journal_of_old, vec![append(vec![events(stream(1, 1), 200, 1)])]).await;
 
-    let restored = Database::create().await;
+    let restored = Database::for_appends().await;
     restore(&old, &restored);
     submit_all(&journal(&restored), vec![append(vec![events(stream(1, 1), 201, 1)])]).await;
 

@@ -24,7 +24,7 @@ struct PollCost {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_costs_the_same_at_2_and_at_120_partitions() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let superuser = database.superuser().await;
     let except_two = "DO $$ DECLARE p regclass; BEGIN \
         FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'event_store'::regclass LOOP \
@@ -165,7 +165,7 @@ async fn who_holds_the_feed_back_is_named_in_metric_and_log() {
     let metrics = Prometheus::install();
     let logged = Logged::default();
     let _logging = logged.on_this_thread();
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     let settings = settings(Duration::from_millis(20), Duration::from_millis(50));
     let feed = PostgresFeed::new(database.pool(DatabaseRole::Reader), FeedWaker::default(), settings);
@@ -210,7 +210,7 @@ async fn who_holds_the_feed_back_is_named_in_metric_and_log() {
 /// Otherwise reads would look up to date just when they are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_says_since_when_the_oldest_event_behind_it_waits() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let (journal, feed, mut cursor) = (journal(&database), feed(&database, 100), FeedCursor::default());
     drain(&feed, &mut cursor).await;
     let prompt = database.superuser().await;
@@ -267,7 +267,7 @@ async fn listening(superuser: &Client) -> BTreeSet<i32> {
 async fn a_lost_wake_up_or_a_cut_listener_costs_latency_only() {
     let logged = Logged::default();
     let _logging = logged.on_this_thread();
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let superuser = database.superuser().await;
     let here = FeedWaker::default();
     here.start(&database.database(), Duration::from_millis(5));

@@ -23,7 +23,7 @@ async fn reader(database: &Database) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pipelined_appends_of_one_stream_are_committed_in_order_and_without_gap() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     let appends = (0..300).map(|n| append(vec![events(stream(1, 10), n, 1)])).collect();
     let results = submit_all(&journal, appends).await;
@@ -33,7 +33,7 @@ async fn pipelined_appends_of_one_stream_are_committed_in_order_and_without_gap(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_poisoned_append_among_256_fails_alone() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     let mut appends: Vec<_> = (0..256).map(|n| append(vec![events(stream(1, 1_000 + n), 0, 1)])).collect();
     // PostgreSQL's text can't hold a zero byte, nor its jsonb the escape for one.
@@ -49,7 +49,7 @@ async fn one_poisoned_append_among_256_fails_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_conflicting_append_among_256_fails_with_those_that_build_on_it() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     submit_all(&journal, vec![append(vec![events(stream(1, 7), 0, 2)])]).await;
     let mut appends: Vec<_> = (0..256).map(|n| append(vec![events(stream(1, 1_000 + n), 0, 1)])).collect();
@@ -69,7 +69,7 @@ async fn one_conflicting_append_among_256_fails_with_those_that_build_on_it() {
 /// when another writer's event has taken the version that it was decided on.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_behind_a_failed_append_does_not_pass_behind_anothers_event() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     submit_all(&journal, vec![append(vec![events(stream(1, 7), 0, 1)])]).await;
     let mut strange = events(stream(1, 7), 1, 1);
@@ -92,7 +92,7 @@ async fn what_was_decided_behind_a_failed_append_does_not_pass_behind_anothers_e
 /// Streams that an older server has written go on where they were.
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_from_before_they_named_their_event_are_completed() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let appends = || vec![append(vec![events(stream(1, 1), 0, 2), events(stream(1, 2), 0, 1)])];
     submit_all(&journal(&database), appends()).await.remove(0).unwrap();
     let mut owner = database.owner().await;
@@ -106,7 +106,7 @@ async fn heads_from_before_they_named_their_event_are_completed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_taken_replays_and_writes_nothing() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     let first = keyed(append(vec![events(stream(1, 1), 0, 1)]), "key-of-sixteen-and-more");
     let second = keyed(append(vec![events(stream(1, 2), 0, 1)]), "key-of-sixteen-and-more");
@@ -123,7 +123,7 @@ async fn a_key_that_is_taken_replays_and_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_costs_no_append_its_truth() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'codeccloud' AND pid <> pg_backend_pid()";
@@ -143,7 +143,7 @@ async fn a_connection_that_is_cut_costs_no_append_its_truth() {
 /// The worst moment for a cut: the commit is on disk, and its answer is not out yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_lost_after_its_commit_is_found_by_the_key() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     submit_all(&journal, vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
     let superuser = database.superuser().await;
@@ -188,7 +188,7 @@ async fn await_standby(superuser: &Client, name: &str) {
 /// Such as an operator's with a psql prompt, who has gone for lunch.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_held_for_long_stops_its_tenant_only() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     let journal = journal(&database);
     // Enough of them that each lane has several.
     let appends = |version| (1..=12).map(|tenant| append(vec![events(stream(tenant, 1), version, 1)])).collect();
@@ -215,7 +215,7 @@ async fn a_lock_that_is_held_for_long_stops_its_tenant_only() {
 /// With a psql prompt and the journal's role.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_itself_refuses_what_is_no_append() {
-    let database = Database::create().await;
+    let database = Database::for_appends().await;
     submit_all(&journal(&database), vec![append(vec![events(stream(1, 1), 0, 1)])]).await;
     let client = database.database().connect(DatabaseRole::Journal).await.unwrap();
     let refused = async |sql: &str| {

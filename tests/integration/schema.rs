@@ -221,8 +221,8 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into resources (tenant_id, id, name, kind) values ('T', 'T', 'Chair', 'chair');
         insert into appointment_services (tenant_id, id, name, duration_minutes, price_cents)
             values ('T', 'T', 'Cut', 30, 5000);
-        insert into appointments (tenant_id, id, code, staff_id, slot_start, slot_end)
-            select 'T', 'T', 'CODE', 'T', month + interval '9 hours', month + interval '10 hours'
+        insert into appointments (tenant_id, id, code, staff_id, status, slot_start, slot_end)
+            select 'T', 'T', 'CODE', 'T', 'scheduled', month + interval '9 hours', month + interval '10 hours'
             from generate_series(-1, 13) n, date_trunc('month', now() + n * interval '1 month', 'UTC') month;
         insert into resource_allocations (tenant_id, id, appointment_id, appointment_slot_start, resource_id, usage_range)
             select tenant_id, id, id, slot_start, 'T', slot from appointments where tenant_id = 'T' limit 1;
@@ -230,6 +230,9 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into product_stock_movements (tenant_id, id, product_id, quantity_delta, reason)
             values ('T', 'T', 'T', 5, 'bought');
         insert into tenant_settings (tenant_id) values ('T');
+        insert into loyalty_accounts (tenant_id, customer_id, version, balance, state) values ('T', 'T', 1, 5, '{}');
+        insert into loyalty_ledger (tenant_id, customer_id, version, id, kind, points)
+            values ('T', 'T', 1, 'T', 'points_accrued', 5);
         insert into staff_working_hours (tenant_id, staff_id, weekday, start_minute, end_minute)
             values ('T', 'T', 1, 540, 1080);
         insert into staff_hours_exceptions (tenant_id, staff_id, day, intervals) values ('T', 'T', '2030-01-01', '[]');

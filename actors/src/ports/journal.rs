@@ -2,6 +2,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::ids::{BookingId, CommandId, CustomerId, EventId, StreamId, TenantId, Version};
+use crate::rows::RowChange;
 use crate::time::Timestamp;
 
 use super::{IdempotencyRecord, StoredAnswer};
@@ -28,6 +29,8 @@ pub struct Append {
     pub idempotency: Option<IdempotencyRecord>,
     pub sagas: Vec<SagaRow>,
     pub sealed: Vec<SealedRow>,
+    /// What goes with the events in the transactional tables, where the tenant's stage still has them.
+    pub rows: Vec<RowChange>,
 }
 
 /// The stream must stand at `expected`. Without events it is only checked: a refusal is as durable as the state that it
@@ -128,6 +131,12 @@ pub enum AppendError {
     /// The idempotency key is taken: here is what was answered then. Nothing was written.
     #[error("the command was answered before")]
     Duplicate(StoredAnswer),
+    /// The tenant is at a stage whose events don't come from appends. Nothing was written.
+    #[error("the tenant's stage has changed")]
+    StageEnded,
+    /// A row that other software wrote is where a row of this append has to go. Nothing was written.
+    #[error("a row is in the way")]
+    RowInTheWay,
     /// The database refuses this append, and would refuse it again. Nothing was written.
     #[error("the append was rejected: {0}")]
     Rejected(String),

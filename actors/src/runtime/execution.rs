@@ -16,6 +16,7 @@ use crate::ports::{
     Append, AppendError, Committed, Head, Ids, NewEvent, SagaRow, SealedRow, StoredAnswer, StreamAppend,
 };
 use crate::refusal::Refusal;
+use crate::rows::{Decided, RowChange};
 use crate::time::Timestamp;
 
 use super::mailboxes::Waiting;
@@ -57,6 +58,15 @@ pub enum ExecutionError {
     /// It may have been written: look it up before deciding again.
     #[error("the outcome is unknown: {0}")]
     Unknown(String),
+    /// Nothing was written; the command belongs to the other mode.
+    #[error("the tenant's stage has changed")]
+    StageEnded,
+    /// Nothing was written: the database's policies don't let the caller.
+    #[error("the caller may not do this")]
+    Forbidden,
+    /// Nothing was written; other software holds what was asked for.
+    #[error("a row is in the way")]
+    RowInTheWay,
     #[error("the command was answered before")]
     Duplicate(StoredAnswer),
     /// Nothing was written; later it may work.
@@ -76,6 +86,9 @@ impl ExecutionError {
         match self {
             ExecutionError::Conflict | ExecutionError::Unknown(_) | ExecutionError::Duplicate(_) => true,
             ExecutionError::CustomerMoved
+            | ExecutionError::StageEnded
+            | ExecutionError::RowInTheWay
+            | ExecutionError::Forbidden
             | ExecutionError::Unavailable { .. }
             | ExecutionError::Timeout
             | ExecutionError::Internal(_) => false,
@@ -92,6 +105,8 @@ impl From<AppendError> for ExecutionError {
         match error {
             AppendError::Conflict => ExecutionError::Conflict,
             AppendError::CustomerMoved => ExecutionError::CustomerMoved,
+            AppendError::StageEnded => ExecutionError::StageEnded,
+            AppendError::RowInTheWay => ExecutionError::RowInTheWay,
             AppendError::Duplicate(stored) => ExecutionError::Duplicate(stored),
             AppendError::Rejected(reason) => ExecutionError::Internal(reason),
             AppendError::QueueFull => ExecutionError::unavailable(error.to_string()),
@@ -125,6 +140,7 @@ pub(super) struct Execution {
     /// The parts decided so far, each held by an actor that waits.
     pub parts: Vec<StreamAppend>,
     pub sagas: Vec<SagaRow>,
+    pub rows: Vec<RowChange>,
     /// Set by the first aggregate that decided.
     pub response: Option<Response>,
     /// What is still to be asked, in this order.
@@ -149,6 +165,7 @@ impl Execution {
             precondition: submission.precondition,
             parts: Vec::with_capacity(3),
             sagas: Vec::new(),
+            rows: Vec::new(),
             response: None,
             requests: VecDeque::new(),
             reply,
@@ -179,6 +196,7 @@ impl Execution {
             idempotency: self.response.as_mut().and_then(|response| response.record.take()),
             sagas: std::mem::take(&mut self.sagas),
             sealed: std::mem::take(&mut self.sealed),
+            rows: std::mem::take(&mut self.rows),
         }
     }
 
@@ -188,6 +206,7 @@ impl Execution {
         self.response = Some((self.respond)(&Verdict::Refused(refusal)));
         self.sagas.clear();
         self.sealed.clear();
+        self.rows.clear();
         for part in &mut self.parts {
             part.events.clear();
         }
@@ -231,6 +250,19 @@ impl Execution {
                 state: saga.state,
             });
         }
+        self.add_rows(stream, state, &part, decision);
         part
+    }
+
+    fn add_rows<A: Routed>(&mut self, stream: StreamId, state: &A, part: &StreamAppend, decision: &Decision<A::Event>) {
+        let Some(first) = part.events.first().filter(|_| self.context.reference.stage.is_dual_write()) else { return };
+        let events: Vec<_> =
+            part.events.iter().map(|event| event.event_id).zip(decision.events.iter().cloned()).collect();
+        self.rows.extend(state.row_changes(&Decided {
+            aggregate_id: stream.aggregate_id,
+            before: part.expected.version,
+            events: &events,
+            occurred_at: first.occurred_at,
+        }));
     }
 }

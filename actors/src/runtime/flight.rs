@@ -117,7 +117,11 @@ fn outdates(error: &AppendError, refused: bool) -> bool {
     match error {
         AppendError::Conflict | AppendError::Duplicate(_) | AppendError::Unknown(_) => true,
         // Nothing was written: the state is ahead if the append was to move it, and the store will never follow.
-        AppendError::CustomerMoved | AppendError::Rejected(_) | AppendError::Unavailable(_) => !refused,
+        AppendError::CustomerMoved
+        | AppendError::StageEnded
+        | AppendError::RowInTheWay
+        | AppendError::Rejected(_)
+        | AppendError::Unavailable(_) => !refused,
         // Was never on its way, so the state isn't ahead.
         AppendError::QueueFull => false,
     }

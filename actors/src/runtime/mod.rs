@@ -144,6 +144,9 @@ impl Runtime {
                     }
                 }
                 ExecutionError::CustomerMoved
+                | ExecutionError::StageEnded
+                | ExecutionError::RowInTheWay
+                | ExecutionError::Forbidden
                 | ExecutionError::Duplicate(_)
                 | ExecutionError::Unavailable { .. }
                 | ExecutionError::Timeout

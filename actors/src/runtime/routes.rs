@@ -8,7 +8,6 @@ use uuid::Uuid;
 use crate::aggregate::Aggregate;
 use crate::aggregates::loyalty_balance::LoyaltyBalance;
 use crate::aggregates::staff_utilisation::StaffUtilisation;
-use crate::answer::StateView;
 use crate::command::Command;
 use crate::ids::StreamId;
 use crate::sagas::booking::BookingSaga;
@@ -18,27 +17,11 @@ use super::Shared;
 use super::execution::Execution;
 use super::router::{AnyRouter, Router};
 
-pub(super) trait Routed: Aggregate + Unpin {
-    fn view(&self) -> StateView<'_>;
-}
+pub(super) trait Routed: Aggregate + Unpin {}
 
-impl Routed for StaffUtilisation {
-    fn view(&self) -> StateView<'_> {
-        StateView::StaffUtilisation(self)
-    }
-}
-
-impl Routed for LoyaltyBalance {
-    fn view(&self) -> StateView<'_> {
-        StateView::LoyaltyBalance(self)
-    }
-}
-
-impl Routed for BookingSaga {
-    fn view(&self) -> StateView<'_> {
-        StateView::Booking(self)
-    }
-}
+impl Routed for StaffUtilisation {}
+impl Routed for LoyaltyBalance {}
+impl Routed for BookingSaga {}
 
 #[derive(Default)]
 pub(super) struct Routers {

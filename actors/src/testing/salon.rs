@@ -40,6 +40,7 @@ pub fn salon() -> TenantReference {
         tenant_id: TenantId(Uuid::from_u128(0x7E)),
         slug: "salon".to_owned(),
         name: "Salon".to_owned(),
+        stage: crate::stage::Stage::Retired,
         zone: TimeZone::get("Europe/Zurich").expect("bundled"),
         horizon_days: None,
         loyalty: LoyaltyRules::default(),

@@ -175,6 +175,7 @@ pub fn append(house: &House, events: Vec<NewEvent>) {
         idempotency: None,
         sagas: Vec::new(),
         sealed: Vec::new(),
+        rows: Vec::new(),
     };
     house.store.append(append).unwrap();
 }

@@ -175,6 +175,10 @@ impl<'a> Columns<'a> {
         }
     }
 
+    pub fn tenants_and_metadata(&self) -> [&(dyn ToSql + Sync); 2] {
+        [&self.tenants, &self.metadata]
+    }
+
     #[rustfmt::skip]
     pub fn params(&self) -> [&(dyn ToSql + Sync); 47] {
         [

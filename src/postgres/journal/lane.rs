@@ -7,12 +7,15 @@ use std::time::Instant;
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Append, AppendError, Committed, IdempotencyStore};
-use tokio_postgres::{Client, Statement};
+use futures_util::future::join4;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
 
 use super::batch::{Batch, blamed, parse_numbers};
 use super::columns::{Columns, STATEMENT, TYPES};
 use super::queue::Queue;
 use super::refused::Refused;
+use super::rows::{self, Rows};
 use super::{JournalSettings, Queued};
 use crate::postgres::feed::FeedWaker;
 use crate::postgres::types::PgTime;
@@ -28,11 +31,17 @@ pub(super) struct Lane {
     settings: JournalSettings,
     idempotency: Arc<dyn IdempotencyStore>,
     waker: FeedWaker,
-    connection: Option<(Client, Statement)>,
+    connection: Option<Connection>,
     unreachable_since: Option<Instant>,
     patience: Patience,
     /// Tenants whose newest appends have waited for a lock in vain.
     locked: HashSet<TenantId>,
+}
+
+struct Connection {
+    client: Client,
+    append: Statement,
+    write_rows: Statement,
 }
 
 /// With locks that others hold: all of the lane waits for what one append waits for.
@@ -151,6 +160,7 @@ impl Lane {
     async fn refused(&mut self, refused: Refused, part: Vec<Queued>, work: &mut Work) {
         match refused {
             Refused::Elsewhere { streams, customers } => work.parts.extend(fail_elsewhere(part, &streams, &customers)),
+            Refused::StageEnded(tenants) => work.parts.extend(fail_at_other_stage(part, &tenants)),
             Refused::KeysTaken(keys) => work.parts.extend(self.answer_duplicates(part, &keys).await),
             Refused::Transient(_) if work.transient_left > 0 => {
                 work.transient_left -= 1;
@@ -163,7 +173,7 @@ impl Lane {
                     (first, second) => work.parts.extend([second, first]),
                 }
             }
-            Refused::Faulty(_) if part.len() > 1 => {
+            Refused::Faulty(_) | Refused::RowInTheWay if part.len() > 1 => {
                 let mut first = part;
                 let second = first.split_off(first.len() / 2);
                 work.parts.extend([second, first]);
@@ -172,6 +182,7 @@ impl Lane {
                 tracing::error!(lane = self.name, %reason, "an append was rejected by the database");
                 fail_all(part, &AppendError::Rejected(reason));
             }
+            Refused::RowInTheWay => fail_all(part, &AppendError::RowInTheWay),
             Refused::Transient(reason) | Refused::Unavailable(reason) => {
                 fail_all(part, &AppendError::Unavailable(reason));
             }
@@ -199,7 +210,9 @@ impl Lane {
     }
 
     async fn wait_for_locks(&mut self, patience: Patience) {
-        let Some((client, _)) = self.connection.as_ref().filter(|_| self.patience != patience) else { return };
+        let Some(Connection { client, .. }) = self.connection.as_ref().filter(|_| self.patience != patience) else {
+            return;
+        };
         // Should it fail, the next append will.
         if client.batch_execute(patience.statement()).await.is_ok() {
             self.patience = patience;
@@ -207,7 +220,7 @@ impl Lane {
     }
 
     async fn connect(&mut self) -> Result<(), String> {
-        if self.connection.as_ref().is_some_and(|(client, _)| !client.is_closed()) {
+        if self.connection.as_ref().is_some_and(|connection| !connection.client.is_closed()) {
             return Ok(());
         }
         // While the database is away, a try per pause: callers get their answer at once meanwhile.
@@ -217,8 +230,9 @@ impl Lane {
         let connecting = async {
             let client = self.database.connect(DatabaseRole::Journal).await?;
             client.batch_execute(Patience::Usual.statement()).await?;
-            let statement = client.prepare_typed(STATEMENT, &TYPES).await?;
-            Ok::<_, tokio_postgres::Error>((client, statement))
+            let append = client.prepare_typed(STATEMENT, &TYPES).await?;
+            let write_rows = client.prepare_typed(rows::STATEMENT.as_str(), &rows::types()).await?;
+            Ok::<_, tokio_postgres::Error>(Connection { client, append, write_rows })
         };
         match connecting.await {
             Ok(connection) => {
@@ -238,10 +252,10 @@ impl Lane {
     async fn transact(&self, part: &[Queued], batch: &Batch) -> Result<Committed, Refused> {
         let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
         let columns = Columns::of(&appends, batch);
-        let (client, statement) = self.connection.as_ref().expect("connected before");
+        let connection = self.connection.as_ref().expect("connected before");
+        let rows = Rows::of(&appends, batch);
         let started = Instant::now();
-        let row =
-            client.query_one(statement, &columns.params()).await.map_err(|error| Refused::of(&error, &columns))?;
+        let row = connection.transact(&columns, &rows).await.map_err(|error| Refused::of(&error, &columns))?;
         metrics::histogram!(names::JOURNAL_COMMIT.name, "lane" => self.name.clone())
             .record(started.elapsed().as_secs_f64());
         let transaction_id: &str = row.get(0);
@@ -281,6 +295,30 @@ impl Lane {
             Ok(None) => AppendError::Conflict,
             Err(away) => AppendError::Unavailable(away.to_string()),
         }
+    }
+}
+
+impl Connection {
+    /// One statement is a transaction by itself. With rows it takes a transaction of its own, sent in one go: what follows a
+    /// statement that fails is refused, and the commit takes all back.
+    async fn transact(&self, columns: &Columns<'_>, rows: &Rows<'_>) -> Result<Row, tokio_postgres::Error> {
+        let client = &self.client;
+        let params = columns.params();
+        let append = client.query_one(&self.append, &params);
+        let Some(rows) = rows.arguments(columns) else { return append.await };
+        let rows: Vec<&(dyn ToSql + Sync)> = rows.iter().map(|(value, _)| *value).collect();
+        let (begun, appended, written, committed) = join4(
+            client.batch_execute("BEGIN"),
+            append,
+            client.execute(&self.write_rows, &rows),
+            client.batch_execute("COMMIT"),
+        )
+        .await;
+        begun?;
+        let row = appended?;
+        written?;
+        committed?;
+        Ok(row)
     }
 }
 
@@ -345,6 +383,18 @@ fn fail_elsewhere(part: Vec<Queued>, streams: &str, customers: &str) -> Option<V
     Some(rest)
 }
 
+fn fail_at_other_stage(part: Vec<Queued>, tenants: &str) -> Option<Vec<Queued>> {
+    let named: HashSet<&str> = tenants.split(',').collect();
+    let is_named = |queued: &Queued| named.contains(queued.append.tenant_id.to_string().as_str());
+    let (ended, rest): (Vec<Queued>, Vec<Queued>) = part.into_iter().partition(is_named);
+    if ended.is_empty() {
+        fail_all(rest, &AppendError::StageEnded);
+        return None;
+    }
+    fail_all(ended, &AppendError::StageEnded);
+    Some(rest)
+}
+
 fn fail_all(part: Vec<Queued>, error: &AppendError) {
     for queued in part {
         finish(queued, Err(error.clone()));
@@ -357,7 +407,8 @@ fn finish(queued: Queued, result: Result<Committed, AppendError>) {
         Ok(_) => "committed",
         Err(AppendError::Conflict | AppendError::CustomerMoved) => "conflict",
         Err(AppendError::Duplicate(_)) => "duplicate",
-        Err(AppendError::Rejected(_)) => "rejected",
+        Err(AppendError::StageEnded) => "stage_ended",
+        Err(AppendError::Rejected(_) | AppendError::RowInTheWay) => "rejected",
         Err(AppendError::QueueFull | AppendError::Unavailable(_)) => "unavailable",
         Err(AppendError::Unknown(_)) => "unknown",
     };

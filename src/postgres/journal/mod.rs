@@ -5,6 +5,7 @@ mod columns;
 mod lane;
 mod queue;
 mod refused;
+mod rows;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;

@@ -13,6 +13,10 @@ pub(super) enum Refused {
         customers: String,
     },
     KeysTaken(String),
+    /// Tenants whose events don't come from appends any more, or not yet.
+    StageEnded(String),
+    /// A row that other software wrote.
+    RowInTheWay,
     /// Worth another try as it is.
     Transient(String),
     /// Somebody holds a lock that the batch needs, and doesn't let go.
@@ -44,6 +48,8 @@ impl Refused {
                 streams: detail.to_owned(),
                 customers: owners(db.hint().unwrap_or_default(), &columns.customer_owner),
             },
+            "CC003" => Refused::StageEnded(detail.to_owned()),
+            _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
             "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
             _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
                 Refused::Transient(described(error))

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::rows;
 
 const TENANTS: &str = "SELECT t.id, t.slug, t.name, s.time_zone, s.booking_horizon_days, s.loyalty_points_per_franc, \
-         s.loyalty_expiry_months, s.loyalty_tiers \
-     FROM tenants t LEFT JOIN tenant_settings s ON s.tenant_id = t.id \
+         s.loyalty_expiry_months, s.loyalty_tiers, g.stage \
+     FROM tenants t LEFT JOIN tenant_settings s ON s.tenant_id = t.id LEFT JOIN tenant_stages g ON g.tenant_id = t.id \
      WHERE t.deleted_at IS NULL AND ($1::uuid[] IS NULL OR t.id = ANY ($1))";
 
 /// What adds the row of a table to its tenant.

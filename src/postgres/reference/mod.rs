@@ -72,6 +72,14 @@ impl Reference for PostgresReference {
         self.cache.tenant(tenant_id)
     }
 
+    fn refresh(&self, tenant_id: TenantId) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.cache.refresh(Some(&[tenant_id.0])).await {
+                tracing::debug!(%error, "a tenant's reference data could not be read again");
+            }
+        })
+    }
+
     fn look_again(&self, tenant_id: TenantId, user_id: UserId) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if self.strangers.may_look(tenant_id, user_id, Instant::now())

@@ -9,6 +9,7 @@ use codeccloud_actors::reference::{
     LocalInterval, LoyaltyRules, LoyaltyTier, Member, MemberRole, Service, StaffAvailability, StaffMember,
     TenantReference, WeeklyHours,
 };
+use codeccloud_actors::stage::Stage;
 use codeccloud_actors::time::Slot;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -32,12 +33,22 @@ pub(super) fn tenant(row: &Row) -> TenantReference {
         slug: row.get(1),
         name: row.get(2),
         zone: zone(tenant_id, row.get::<_, Option<&str>>(3).unwrap_or(ZONE_DEFAULT)),
+        stage: stage(tenant_id, row.get(8)),
         horizon_days: row.get::<_, Option<i32>>(4).map(unsigned),
         loyalty: loyalty(tenant_id, row),
         services: HashMap::new(),
         staff: HashMap::new(),
         members: HashMap::new(),
     }
+}
+
+/// A stage that only newer builds know belongs to no mode of this one: `retired` at least writes no rows.
+fn stage(tenant_id: TenantId, name: Option<&str>) -> Stage {
+    let Some(name) = name else { return Stage::Mvp };
+    Stage::parse(name).unwrap_or_else(|| {
+        tracing::error!(%tenant_id, name, "an unknown stage");
+        Stage::Retired
+    })
 }
 
 fn loyalty(tenant_id: TenantId, row: &Row) -> LoyaltyRules {

@@ -53,6 +53,7 @@ pub fn append(streams: Vec<StreamAppend>) -> Append {
         idempotency: None,
         sagas: Vec::new(),
         sealed: Vec::new(),
+        rows: Vec::new(),
     }
 }
 

@@ -50,6 +50,16 @@ impl Database {
         database
     }
 
+    /// With the tenants 1 to 9 in scale mode, for appends made by hand.
+    pub async fn for_appends() -> Database {
+        let database = Database::create().await;
+        let sql = "INSERT INTO tenants (id, slug, name) \
+                       SELECT lpad(n::text, 32, '0')::uuid, 'salon-' || n, 'Salon' FROM generate_series(1, 9) n; \
+                   INSERT INTO tenant_stages (tenant_id, stage) SELECT id, 'scale' FROM tenants";
+        database.superuser().await.batch_execute(sql).await.unwrap();
+        database
+    }
+
     pub fn url(&self) -> String {
         self.postgres.url()
     }

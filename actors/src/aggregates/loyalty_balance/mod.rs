@@ -6,6 +6,7 @@ mod commands;
 mod decide;
 mod events;
 mod evolve;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,10 @@ pub use events::{LoyaltyBalanceEvent, PointsAccrued, PointsAdjusted, PointsExpir
 pub use state::LoyaltyBalance;
 
 use crate::aggregate::{Aggregate, Context, Decision};
+use crate::answer::StateView;
 use crate::ids::AggregateType;
 use crate::refusal::Refusal;
+use crate::rows::{Decided, RowChange};
 use crate::time::Timestamp;
 
 impl Aggregate for LoyaltyBalance {
@@ -37,5 +40,13 @@ impl Aggregate for LoyaltyBalance {
 
     fn evolve(&mut self, event: &LoyaltyBalanceEvent, occurred_at: Timestamp) {
         evolve::evolve(self, event, occurred_at);
+    }
+
+    fn view(&self) -> StateView<'_> {
+        StateView::LoyaltyBalance(self)
+    }
+
+    fn row_changes(&self, decided: &Decided<'_, LoyaltyBalanceEvent>) -> Vec<RowChange> {
+        rows::changes(self, decided)
     }
 }

@@ -58,6 +58,11 @@ impl LoyaltyBalance {
         sum(self.lots.iter().filter(|lot| !lot.is_due(now)))
     }
 
+    /// All that is left, whether or not its time is up: the sum of all events.
+    pub fn points(&self) -> u64 {
+        self.lots.iter().map(|lot| u64::from(lot.points)).sum()
+    }
+
     /// The highest tier that the points earned in the 365 days before `now` reach. Spending doesn't lower it;
     /// corrections by a person don't count.
     pub fn tier_at<'r>(&self, now: Timestamp, rules: &'r LoyaltyRules) -> Option<&'r LoyaltyTier> {

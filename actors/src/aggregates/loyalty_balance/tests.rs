@@ -27,6 +27,7 @@ impl Stream {
             slug: "aare".to_owned(),
             name: "Salon Aare".to_owned(),
             zone: TimeZone::get("Europe/Zurich").expect("bundled"),
+            stage: crate::stage::Stage::Scale,
             horizon_days: None,
             loyalty,
             services: HashMap::new(),

@@ -54,6 +54,13 @@ impl Reservation {
 }
 
 impl Calendar {
+    /// Of reservations that are kept elsewhere.
+    pub fn of(reservations: impl IntoIterator<Item = Reservation>) -> Calendar {
+        let mut calendar = Calendar::default();
+        reservations.into_iter().for_each(|reservation| calendar.hold(reservation));
+        calendar
+    }
+
     /// Whether `slot` is free, with its buffers and those of its neighbours. The reservation of `moving` is overlooked.
     pub fn check(&self, slot: Slot, buffers: Buffers, moving: Option<BookingId>) -> Result<(), StaffRefusal> {
         let mut answer = Ok(());

@@ -12,6 +12,7 @@ mod decide;
 mod events;
 mod evolve;
 mod hours;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Context, Decision};
+use crate::answer::StateView;
 use crate::ids::AggregateType;
 use crate::refusal::Refusal;
+use crate::rows::{Decided, RowChange};
 use crate::time::Timestamp;
 
-use super::{Calendar, DayTotals, StaffCommand, StaffUtilisationEvent, decide, evolve};
+use super::{Calendar, DayTotals, StaffCommand, StaffUtilisationEvent, decide, evolve, rows};
 
 /// Bounded however long a person works here: both parts turn what is old into totals, by the time of the events alone,
 /// so that every replay ends in the same state.
@@ -34,5 +36,13 @@ impl Aggregate for StaffUtilisation {
 
     fn evolve(&mut self, event: &StaffUtilisationEvent, occurred_at: Timestamp) {
         evolve::evolve(self, event, occurred_at);
+    }
+
+    fn view(&self) -> StateView<'_> {
+        StateView::StaffUtilisation(self)
+    }
+
+    fn row_changes(&self, decided: &Decided<'_, StaffUtilisationEvent>) -> Vec<RowChange> {
+        rows::changes(decided)
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod decide;
 mod events;
 mod evolve;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,10 @@ pub use events::{
 pub use state::{BookingDetails, BookingSaga, BookingStatus};
 
 use crate::aggregate::{Aggregate, Context, Decision, SagaState};
+use crate::answer::StateView;
 use crate::ids::AggregateType;
 use crate::refusal::Refusal;
+use crate::rows::{Decided, RowChange};
 use crate::time::Timestamp;
 
 impl Aggregate for BookingSaga {
@@ -41,6 +44,14 @@ impl Aggregate for BookingSaga {
 
     fn evolve(&mut self, event: &BookingEvent, occurred_at: Timestamp) {
         evolve::evolve(self, event, occurred_at);
+    }
+
+    fn view(&self) -> StateView<'_> {
+        StateView::Booking(self)
+    }
+
+    fn row_changes(&self, decided: &Decided<'_, BookingEvent>) -> Vec<RowChange> {
+        rows::changes(self, decided)
     }
 
     fn saga_state(&self) -> Option<SagaState> {

@@ -57,6 +57,7 @@ fn context(role: Role) -> Context {
         slug: "aare".to_owned(),
         name: "Salon Aare".to_owned(),
         zone: TimeZone::get("Europe/Zurich").expect("bundled"),
+        stage: crate::stage::Stage::Scale,
         horizon_days: Some(30),
         loyalty: LoyaltyRules::default(),
         services: HashMap::from([(SERVICE, service(SERVICE, true)), (SERVICE_GONE, service(SERVICE_GONE, false))]),

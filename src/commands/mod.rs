@@ -1,50 +1,79 @@
+//! Commands, whichever mode the tenant is in: personal data is sealed, the mode that the tenant's stage picks decides, and
+//! one transaction holds it all.
+
+mod in_flight;
+mod person;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use codeccloud_actors::aggregate::Context;
-use codeccloud_actors::answer::{Answer, Respond, Response};
+use codeccloud_actors::aggregates::staff_utilisation::StaffRefusal;
+use codeccloud_actors::answer::{Answer, Respond, Verdict};
 use codeccloud_actors::command::Command;
 use codeccloud_actors::envelope::{Metadata, Origin};
-use codeccloud_actors::ids::{AggregateType, BookingId, CommandId, CustomerId, NodeId};
+use codeccloud_actors::ids::{AggregateType, BookingId, CommandId, CustomerId, NodeId, TenantId};
 use codeccloud_actors::metrics_catalogue as names;
-use codeccloud_actors::ports::{IdempotencyRecord, IdempotencyStore, Ids, SealedRow, StoredAnswer, StreamStore};
-use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
+use codeccloud_actors::ports::{IdempotencyStore, Ids, StoreError, StoredAnswer};
 use codeccloud_actors::reference::TenantReference;
-use codeccloud_actors::runtime::{Executed, ExecutionError, Published, Runtime, Submission};
+use codeccloud_actors::runtime::{Executed, ExecutionError, Submission};
+use codeccloud_actors::sagas::booking::BookingCommand;
+use codeccloud_actors::stage::Stage;
+use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
 
-use super::Sessions;
-use super::bookings::Bookings;
-use super::in_flight::{InFlight, Place, Shared};
-use crate::ports::{Answered, CommandError, CommandRequest, Commands, Note, Reference, Rendering};
-use crate::vault::{CustomerKey, CustomerProfile, NoteKind, Sealing, Vault, VaultError};
+use self::in_flight::{InFlight, Place, Shared};
+use self::person::Person;
+use crate::event_sourced::Sessions;
+use crate::ports::{Answered, CommandError, CommandRequest, Commands, Reference};
+use crate::vault::{Sealing, Vault, VaultError};
 
-/// Commands in scale mode: personal data is sealed, the aggregates' actors decide, and one append holds it all.
-pub struct EventSourcedCommands {
+/// One of the two ways to keep aggregates: by actors and events, or by rows.
+pub trait Mode: Send + Sync + 'static {
+    /// Decides and commits. A refusal is an `Ok` with the answer for it. Dropping the future doesn't cancel a commit.
+    fn execute(&self, submission: Submission) -> BoxFuture<'_, Result<Executed, ExecutionError>>;
+
+    /// The customer of a booking, which never changes; `None` also for a booking that isn't there.
+    fn customer_of(
+        &self,
+        tenant_id: TenantId,
+        booking_id: BookingId,
+    ) -> BoxFuture<'_, Result<Option<CustomerId>, StoreError>>;
+}
+
+/// Rows of appointments lie in a partition for each month.
+pub trait Months: Send + Sync + 'static {
+    /// Makes the month's partition where it is missing.
+    fn ensure(&self, at: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+pub struct StagedCommands {
     ports: CommandPorts,
-    bookings: Bookings,
     in_flight: Arc<InFlight>,
 }
 
 pub struct CommandPorts {
     pub node_id: NodeId,
-    pub runtime: Runtime,
+    pub event_sourced: Arc<dyn Mode>,
+    pub transactional: Arc<dyn Mode>,
+    pub months: Arc<dyn Months>,
     pub reference: Arc<dyn Reference>,
     pub vault: Arc<Vault>,
     pub idempotency: Arc<dyn IdempotencyStore>,
-    pub streams: Arc<dyn StreamStore>,
-    pub summaries: Published<AppointmentSummaries>,
     pub sessions: Arc<Sessions>,
     pub ids: Arc<dyn Ids>,
 }
 
-/// How often a customer is sealed for one command: other nodes may change the same customer meanwhile.
-const SEALINGS_MAX: u32 = 4;
+/// How often one command is tried when something that it was prepared on has changed meanwhile: other nodes may change the
+/// same customer, or the tenant's stage.
+const ATTEMPTS_MAX: u32 = 4;
 
 enum Unsettled {
     /// The customer was sealed on an outdated row.
     CustomerMoved,
+    /// The other mode has the tenant now.
+    StageEnded,
     Failed(CommandError),
 }
 
@@ -54,20 +83,9 @@ impl From<CommandError> for Unsettled {
     }
 }
 
-/// Whose data a command touches, and what of it its answer shows.
-#[derive(Default)]
-struct Person {
-    customer_id: Option<CustomerId>,
-    profile: Option<CustomerProfile>,
-    key: Option<CustomerKey>,
-    sealing: Option<Sealing>,
-    rows: Vec<SealedRow>,
-}
-
-impl EventSourcedCommands {
-    pub fn new(ports: CommandPorts) -> EventSourcedCommands {
-        let bookings = Bookings { summaries: ports.summaries.clone(), streams: Arc::clone(&ports.streams) };
-        EventSourcedCommands { ports, bookings, in_flight: Arc::default() }
+impl StagedCommands {
+    pub fn new(ports: CommandPorts) -> StagedCommands {
+        StagedCommands { ports, in_flight: Arc::default() }
     }
 
     /// One at a time per idempotency key on this node; across nodes the key's row decides.
@@ -106,6 +124,7 @@ impl EventSourcedCommands {
             Err(CommandError::IdempotencyConflict) => "key_conflict",
             Err(CommandError::Unavailable { .. }) => "unavailable",
             Err(CommandError::Timeout) => "timeout",
+            Err(CommandError::Forbidden) => "forbidden",
             Err(CommandError::Internal(_)) => "failed",
         };
         count(aggregate_type, outcome, started);
@@ -114,25 +133,35 @@ impl EventSourcedCommands {
 
     async fn decide(&self, request: CommandRequest) -> Result<Answered, CommandError> {
         let request = Arc::new(request);
-        for _ in 0..SEALINGS_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             match self.attempt(&request).await {
                 Ok(answered) => return Ok(answered),
                 Err(Unsettled::CustomerMoved) => {}
+                Err(Unsettled::StageEnded) => self.ports.reference.refresh(request.tenant_id).await,
                 Err(Unsettled::Failed(error)) => return Err(error),
             }
         }
-        Err(unavailable(&"other writers change the customer, again and again"))
+        Err(unavailable(&"others change what it is about, again and again"))
     }
 
     async fn attempt(&self, request: &Arc<CommandRequest>) -> Result<Answered, Unsettled> {
         let reference = self.ports.reference.tenant(request.tenant_id);
         let reference =
             reference.ok_or_else(|| CommandError::Internal("the tenant has no reference data".to_owned()))?;
-        let mut person = self.person(request).await?;
+        let mode =
+            if reference.stage.is_event_sourced() { &self.ports.event_sourced } else { &self.ports.transactional };
+        let of_booking = match &request.command {
+            Command::Booking(id, command) if !is_creation(command) => {
+                mode.customer_of(request.tenant_id, *id).await.map_err(|away| unavailable(&away))?
+            }
+            Command::Booking(..) | Command::StaffUtilisation(..) | Command::LoyaltyBalance(..) => None,
+        };
+        self.make_room(&request.command, &reference).await?;
+        let mut person = Person::of(request, of_booking, &self.ports.vault).await?;
         let sealing = person.sealing.take();
         let submission = self.submission(request, reference, person);
-        let command_id = submission.command_id;
-        match self.ports.runtime.execute(submission).await {
+        let (command_id, respond) = (submission.command_id, Arc::clone(&submission.respond));
+        match mode.execute(submission).await {
             Ok(executed) => {
                 if let Some(committed) = executed.committed {
                     self.ports.sessions.wrote(request.tenant_id, &request.caller, committed.transaction_id);
@@ -147,9 +176,19 @@ impl EventSourcedCommands {
                     // Before the next one gets its turn.
                     self.ports.vault.forget(request.tenant_id, sealing.customer_id());
                 }
-                self.explained(error, request, command_id).await
+                self.explained(error, request, command_id, &respond).await
             }
         }
+    }
+
+    /// Sees to it that there is a partition for the row that the command leads to.
+    async fn make_room(&self, command: &Command, reference: &TenantReference) -> Result<(), CommandError> {
+        let (Command::Booking(_, BookingCommand::Create { slot, .. } | BookingCommand::Reschedule { slot, .. }), true) =
+            (command, reference.stage != Stage::Retired)
+        else {
+            return Ok(());
+        };
+        self.ports.months.ensure(slot.start).await.map_err(|away| unavailable(&away))
     }
 
     fn submission(
@@ -169,7 +208,7 @@ impl EventSourcedCommands {
             precondition: request.precondition,
             deadline: request.deadline,
             command: request.command.clone(),
-            respond: responding(Arc::clone(request), person),
+            respond: person.responding(Arc::clone(request)),
         }
     }
 
@@ -178,9 +217,17 @@ impl EventSourcedCommands {
         error: ExecutionError,
         request: &CommandRequest,
         command_id: CommandId,
+        respond: &Respond,
     ) -> Result<Answered, Unsettled> {
         match error {
             ExecutionError::CustomerMoved => Err(Unsettled::CustomerMoved),
+            ExecutionError::StageEnded => Err(Unsettled::StageEnded),
+            // Not stored: whoever holds the slot may let go of it.
+            ExecutionError::RowInTheWay => {
+                let answer = respond(&Verdict::Refused(&StaffRefusal::SlotTaken.into())).answer;
+                Ok(Answered { answer, replayed: false })
+            }
+            ExecutionError::Forbidden => Err(CommandError::Forbidden.into()),
             ExecutionError::Duplicate(stored) => {
                 let ours = stored.command_id == command_id;
                 let answered = self.replay(stored, request).await?;
@@ -229,38 +276,6 @@ impl EventSourcedCommands {
         Ok(Answered { answer: Answer { status: stored.status, body, version: None }, replayed: true })
     }
 
-    /// Seals what the request brings of a person, and fetches what its answer shows of one.
-    async fn person(&self, request: &CommandRequest) -> Result<Person, CommandError> {
-        let tenant_id = request.tenant_id;
-        let mut person = Person::default();
-        if let Some((customer_id, profile)) = &request.personal.customer {
-            let mut sealing =
-                self.ports.vault.seal_customer(tenant_id, *customer_id, profile).await.map_err(vault_away)?;
-            person.rows.extend(sealing.row.take().map(SealedRow::Customer));
-            person.customer_id = Some(*customer_id);
-            person.key = Some(sealing.key.clone());
-            person.sealing = Some(sealing);
-            person.profile = Some(profile.clone());
-        } else if let Some(customer_id) = self.customer_of(request).await? {
-            person.customer_id = Some(customer_id);
-            person.key = self.ports.vault.key(tenant_id, customer_id).await.map_err(vault_away)?;
-            let known = self.ports.vault.profiles(tenant_id, &[customer_id]).await.map_err(vault_away)?;
-            person.profile = known.get(&customer_id).map(|known| known.profile.clone());
-        }
-        if let (Some(Note { booking_id, kind, text }), Some(key)) = (&request.personal.note, &person.key) {
-            person.rows.push(SealedRow::Note(key.seal_note(*booking_id, *kind, text)));
-        }
-        Ok(person)
-    }
-
-    /// The customer of the booking that a command is about; it never changes, so it may be looked up beforehand.
-    async fn customer_of(&self, request: &CommandRequest) -> Result<Option<CustomerId>, CommandError> {
-        let Command::Booking(id, _) = &request.command else { return Ok(None) };
-        let booking: Option<_> =
-            self.bookings.find(request.tenant_id, BookingId(id.0)).await.map_err(|away| unavailable(&away))?;
-        Ok(booking.and_then(|booking| booking.details.customer_id))
-    }
-
     fn metadata(&self, request: &CommandRequest, command_id: CommandId) -> Bytes {
         let metadata = Metadata {
             origin: Origin::Actor,
@@ -278,36 +293,14 @@ impl EventSourcedCommands {
     }
 }
 
-impl Commands for EventSourcedCommands {
+impl Commands for StagedCommands {
     fn execute(&self, request: CommandRequest) -> BoxFuture<'_, Result<Answered, CommandError>> {
         Box::pin(self.once(request))
     }
 }
 
-/// Builds the answer when the command is decided, and what is stored of it.
-fn responding(request: Arc<CommandRequest>, person: Person) -> Respond {
-    let is_booking = matches!(request.command, Command::Booking(_, _));
-    Arc::new(move |verdict| {
-        let note = request.personal.note.as_ref().filter(|note| note.kind == NoteKind::CancellationReason);
-        let answer = (request.render)(&Rendering {
-            verdict,
-            tenant_id: request.tenant_id,
-            customer_id: person.customer_id,
-            customer: person.profile.as_ref(),
-            cancellation_reason: note.map(|note| note.text.as_str()),
-        });
-        let record = request.idempotency.as_ref().filter(|_| is_stored(answer.status)).map(|idempotency| {
-            let key = person.key.as_ref().filter(|_| is_booking && answer.status < 400);
-            IdempotencyRecord {
-                key: idempotency.key.clone(),
-                request_hash: idempotency.request_hash,
-                status: answer.status,
-                answer: key.map_or_else(|| answer.body.clone(), |key| key.seal_answer(&answer.body)),
-                sealed_for: key.and(person.customer_id),
-            }
-        });
-        Response { answer, record }
-    })
+fn is_creation(command: &BookingCommand) -> bool {
+    matches!(command, BookingCommand::Create { .. })
 }
 
 /// Decided answers are stored; what a retry may change for the better is not.

@@ -1,0 +1,17 @@
+//! MVP mode: aggregates kept in rows. A command is one transaction, in the role and under the claims of whoever asks: the
+//! state is loaded under lock, the aggregates decide as they do in scale mode, and the row writer writes what they decided.
+
+mod commands;
+mod deciding;
+mod lists;
+mod months;
+mod places;
+mod queries;
+mod reading;
+mod refused;
+mod rows;
+mod transaction;
+
+pub use commands::{CallerPools, TransactionalCommands, TransactionalPorts};
+pub use months::PostgresMonths;
+pub use queries::{TransactionalQueries, TransactionalQueryPorts};

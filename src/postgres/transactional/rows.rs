@@ -1,0 +1,87 @@
+//! Rows as aggregates.
+
+use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
+use codeccloud_actors::aggregates::staff_utilisation::{Buffers, Reservation};
+use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, Version};
+use codeccloud_actors::money::{Currency, Money};
+use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};
+use codeccloud_actors::time::Slot;
+use tokio_postgres::Row;
+
+use crate::postgres::types::{JsonText, PgTime};
+
+/// The columns of [`appointment`].
+pub(super) const APPOINTMENT: &str = "id, customer_id, staff_id, service_id, status::text, slot_start, slot_end, price_cents, \
+     currency, version, moved_at IS NOT NULL, reason_recorded, created_at, updated_at, buffer_before_minutes, \
+     buffer_after_minutes";
+
+pub(super) struct Appointment {
+    pub id: BookingId,
+    pub version: Version,
+    pub details: BookingDetails,
+    pub buffers: Buffers,
+}
+
+/// A row that can't be what it says, such as one in a currency that we don't know.
+#[derive(Debug, thiserror::Error)]
+#[error("appointment {id}: {reason}")]
+pub(super) struct UnreadableRow {
+    id: BookingId,
+    reason: String,
+}
+
+pub(super) fn appointment(row: &Row) -> Result<Appointment, UnreadableRow> {
+    let id = BookingId(row.get(0));
+    let unreadable = |reason: String| UnreadableRow { id, reason };
+    let (PgTime(start), PgTime(end), PgTime(created_at), PgTime(updated_at)) =
+        (row.get(5), row.get(6), row.get(12), row.get(13));
+    let status: &str = row.get(4);
+    let currency: &str = row.get(8);
+    let details = BookingDetails {
+        status: status_of(status).ok_or_else(|| unreadable(format!("unknown status {status}")))?,
+        staff_id: StaffId(row.get(2)),
+        service_id: row.get::<_, Option<_>>(3).map(ServiceId),
+        customer_id: row.get::<_, Option<_>>(1).map(CustomerId),
+        slot: Slot::new(start, end).ok_or_else(|| unreadable("its slot is empty".to_owned()))?,
+        price: Money {
+            currency: Currency::parse(currency).ok_or_else(|| unreadable(format!("unknown currency {currency}")))?,
+            amount: row.get::<_, i32>(7).into(),
+        },
+        moved: row.get(10),
+        reason_recorded: row.get(11),
+        created_at,
+        updated_at,
+    };
+    let version = Version(unsigned(row.get(9)));
+    let buffers = Buffers { before_minutes: unsigned(row.get(14)), after_minutes: unsigned(row.get(15)) };
+    Ok(Appointment { id, version, details, buffers })
+}
+
+/// Of `app_private.busy_slots`; `None` for a slot that is empty, and so in nobody's way.
+pub(super) fn reservation(row: &Row) -> Option<(StaffId, Reservation)> {
+    let (PgTime(start), PgTime(end)) = (row.get(3), row.get(4));
+    let reservation = Reservation {
+        booking_id: BookingId(row.get(1)),
+        service_id: row.get::<_, Option<_>>(2).map(ServiceId),
+        slot: Slot::new(start, end)?,
+        buffers: Buffers { before_minutes: unsigned(row.get(5)), after_minutes: unsigned(row.get(6)) },
+    };
+    Some((StaffId(row.get(0)), reservation))
+}
+
+/// From the columns `version` and `state` of an account.
+pub(super) fn balance(row: &Row) -> Result<(Version, LoyaltyBalance), serde_json::Error> {
+    let JsonText(state) = row.get(1);
+    Ok((Version(unsigned(row.get(0))), serde_json::from_slice(state)?))
+}
+
+fn status_of(name: &str) -> Option<BookingStatus> {
+    if name == "draft" {
+        return Some(BookingStatus::Pending);
+    }
+    BookingStatus::ALL.into_iter().filter(|status| *status != BookingStatus::Pending).find(|s| s.as_str() == name)
+}
+
+fn unsigned(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
