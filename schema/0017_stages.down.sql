@@ -190,4 +190,6 @@ drop trigger note_reference_update on tenant_stages;
 drop trigger note_reference_delete on tenant_stages;
 alter table tenant_stages drop column rows_complete;
 drop policy declared on tenant_stages;
+drop policy members on tenant_stages;
+revoke select on tenant_stages from authenticated;
 revoke select on tenant_stages from codeccloud_store;

@@ -4,6 +4,8 @@
 create policy declared on tenant_stages for select to codeccloud_store
     using (tenant_id = any ((select app_private.declared_tenants())::uuid[]));
 grant select on tenant_stages to codeccloud_store;
+select app_private.protect_tenant_table('tenant_stages', 'select');
+grant select on tenant_stages to authenticated;
 
 -- Rows of tenants that had events before rows went with them are made anew from events when a server starts.
 alter table tenant_stages add column rows_complete bool not null default true;

@@ -104,7 +104,10 @@ async fn make_it_long_past(data_dir: &std::path::Path, id: &str) {
          UPDATE event_store SET occurred_at = now() - interval '181 days', payload = jsonb_set(payload, '{{slot}}', {slot}) \
          WHERE aggregate_id = '{id}' OR payload ->> 'booking_id' = '{id}'; \
          UPDATE saga_instances SET state = state || jsonb_build_object('slotStart', {slot} -> 'start', 'slotEnd', {slot} -> 'end') \
-         WHERE saga_id = '{id}'"
+         WHERE saga_id = '{id}'; \
+         SELECT app_private.create_appointments_partition((now() - interval '180 days')::date); \
+         UPDATE appointments SET slot_start = ({slot} ->> 'start')::timestamptz, slot_end = ({slot} ->> 'end')::timestamptz, \
+             slot = tstzrange(({slot} ->> 'start')::timestamptz, ({slot} ->> 'end')::timestamptz) WHERE id = '{id}'"
     );
     superuser.batch_execute(&sql).await.unwrap();
 }

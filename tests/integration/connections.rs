@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::support::appends::{append, events, journal_on, stream, submit_all};
-use crate::support::{Database, Server, TestDir, connect, database_of};
+use crate::support::{Database, Server, TestDir, connect, database_of, make_tenants};
 
 /// Which connection one gets, once it has answered.
 async fn pid(pool: &ConnectionPool) -> i32 {
@@ -90,6 +90,7 @@ async fn slow_searches_hold_up_no_read_model() {
     );
     let superuser = connect(&url.replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
     superuser.batch_execute(&slow).await.unwrap();
+    make_tenants(&superuser).await;
     let began = Instant::now();
     let search = server.get(&salon, "/v1/bookings/search?limit=200");
     let meanwhile = async {

@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use codeccloud_actors::ports::StoreError;
 use codeccloud_actors::time::Timestamp;
@@ -14,20 +14,30 @@ use crate::postgres::{Database, DatabaseRole, away, described};
 /// Partitions of `appointments`, made when somebody books further ahead than upkeep has made them. Months are UTC.
 pub struct PostgresMonths {
     database: Database,
-    known: Mutex<HashSet<Date>>,
+    known: Mutex<Arc<HashSet<String>>>,
+    /// One at a time looks, or makes one: the others find it made.
+    making: tokio::sync::Mutex<()>,
 }
 
 impl PostgresMonths {
     pub fn new(database: Database) -> PostgresMonths {
-        PostgresMonths { database, known: Mutex::default() }
+        PostgresMonths { database, known: Mutex::default(), making: tokio::sync::Mutex::default() }
     }
 
-    async fn make(&self, month: Date) -> Result<(), StoreError> {
-        let owner = self.database.connect(DatabaseRole::Owner).await.map_err(|error| away(described(&error)))?;
+    fn is_known(&self, name: &str) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    async fn make(&self, month: Date) -> Result<(), tokio_postgres::Error> {
+        let owner = self.database.connect(DatabaseRole::Owner).await?;
         // Attaching a partition waits for writers, and others wait behind it.
-        owner.batch_execute("SET lock_timeout = '2s'").await.map_err(|error| away(described(&error)))?;
-        let sql = "SELECT app_private.create_appointments_partition($1)";
-        owner.execute(sql, &[&PgDate(month)]).await.map_err(|error| away(described(&error)))?;
+        owner.batch_execute("SET lock_timeout = '2s'").await?;
+        owner.execute("SELECT app_private.create_appointments_partition($1)", &[&PgDate(month)]).await?;
+        let partitions = "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid \
+                          WHERE inhparent = 'public.appointments'::regclass";
+        let rows = owner.query(partitions, &[]).await?;
+        let names = rows.iter().map(|row| row.get(0)).collect();
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
         Ok(())
     }
 }
@@ -36,12 +46,15 @@ impl Months for PostgresMonths {
     fn ensure(&self, at: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let month = at.date_in(&TimeZone::UTC).first_of_month();
-            if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&month) {
+            let name = format!("appointments_{:04}{:02}", month.year(), month.month());
+            if self.is_known(&name) {
                 return Ok(());
             }
-            self.make(month).await?;
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
-            Ok(())
+            let _turn = self.making.lock().await;
+            if self.is_known(&name) {
+                return Ok(());
+            }
+            self.make(month).await.map_err(|error| away(described(&error)))
         })
     }
 }

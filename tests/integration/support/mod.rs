@@ -50,13 +50,10 @@ impl Database {
         database
     }
 
-    /// With the tenants 1 to 9 in scale mode, for appends made by hand.
+    /// With the tenants 1 to 100 in scale mode, for appends made by hand.
     pub async fn for_appends() -> Database {
         let database = Database::create().await;
-        let sql = "INSERT INTO tenants (id, slug, name) \
-                       SELECT lpad(n::text, 32, '0')::uuid, 'salon-' || n, 'Salon' FROM generate_series(1, 9) n; \
-                   INSERT INTO tenant_stages (tenant_id, stage) SELECT id, 'scale' FROM tenants";
-        database.superuser().await.batch_execute(sql).await.unwrap();
+        make_tenants(&database.superuser().await).await;
         database
     }
 
@@ -94,6 +91,14 @@ impl Database {
 pub fn database_of(url: &str) -> codeccloud::postgres::Database {
     let io = tokio::runtime::Handle::current();
     codeccloud::postgres::Database::new(url, Duration::from_secs(5), io).unwrap()
+}
+
+/// Those of [`Database::for_appends`].
+pub async fn make_tenants(superuser: &Client) {
+    let sql = "INSERT INTO tenants (id, slug, name) \
+                   SELECT lpad(to_hex(n), 32, '0')::uuid, 'salon-' || n, 'Salon' FROM generate_series(1, 100) n; \
+               INSERT INTO tenant_stages (tenant_id, stage) SELECT id, 'scale' FROM tenants ON CONFLICT DO NOTHING";
+    superuser.batch_execute(sql).await.unwrap();
 }
 
 pub async fn connect(url: &str) -> Client {
