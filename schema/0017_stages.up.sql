@@ -24,18 +24,34 @@ begin
 end
 $$;
 
--- When people are busy, to whoever may book them: slots without whose they are. `p_lock` makes bookings of one person take
--- turns. Slots that other software made longer than a day are found by the exclusion constraint only.
-create function app_private.busy_slots(p_staff uuid[], p_from timestamptz, p_to timestamptz, p_lock boolean)
+-- Makes bookings of one person take turns, until the transaction ends. Whoever asks for a slot that is taken already need
+-- not wait to hear of it: then it returns false and locks nothing, unless `p_anyway`.
+create function app_private.lock_staff(
+    p_staff uuid, p_from timestamptz, p_to timestamptz, p_booking uuid, p_anyway boolean
+) returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    if not p_anyway and exists (
+        select from public.appointments a
+        where a.tenant_id = app_private.current_tenant_id() and a.staff_id = p_staff and a.id <> p_booking
+            and a.status in ('scheduled', 'confirmed', 'checked_in')
+            and a.slot_start > p_from - interval '1 day' and a.slot_start < p_to and a.slot_end > p_from
+    ) then
+        return false;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('staff/' || p_staff, 0::bigint));
+    return true;
+end
+$$;
+
+-- When people are busy, to whoever may book them: slots without whose they are. Slots that other software made longer than
+-- a day are found by the exclusion constraint only.
+create function app_private.busy_slots(p_staff uuid[], p_from timestamptz, p_to timestamptz)
 returns table (
     staff_id uuid, id uuid, service_id uuid, slot_start timestamptz, slot_end timestamptz, buffer_before_minutes int,
     buffer_after_minutes int
 ) language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-    if p_lock then
-        perform pg_advisory_xact_lock(hashtextextended('staff/' || staff, 0::bigint)) from unnest(p_staff) staff;
-    end if;
     return query
         select a.staff_id, a.id, a.service_id, a.slot_start, a.slot_end, a.buffer_before_minutes, a.buffer_after_minutes
         from unnest(p_staff) staff
@@ -112,11 +128,12 @@ end
 $$;
 
 revoke execute on function
-    app_private.enter, app_private.busy_slots, app_private.find_appointment, app_private.lock_account(uuid),
-    app_private.settle
+    app_private.enter, app_private.lock_staff, app_private.busy_slots, app_private.find_appointment,
+    app_private.lock_account(uuid), app_private.settle
     from public;
 grant execute on function app_private.find_appointment to codeccloud_reader;
-grant execute on function app_private.enter, app_private.busy_slots, app_private.lock_account(uuid), app_private.settle
+grant execute on function
+    app_private.enter, app_private.lock_staff, app_private.busy_slots, app_private.lock_account(uuid), app_private.settle
     to authenticated, codeccloud_service, codeccloud_customer;
 
 -- The append of 0011, which enters its tenants by the stage as well.
@@ -309,6 +326,7 @@ $$;
 
 grant create on schema app_private to codeccloud_store;
 alter function app_private.enter owner to codeccloud_store;
+alter function app_private.lock_staff owner to codeccloud_store;
 alter function app_private.busy_slots owner to codeccloud_store;
 alter function app_private.settle owner to codeccloud_store;
 revoke create on schema app_private from codeccloud_store;

@@ -376,6 +376,8 @@ fn refuse_scaled_tenants(tenants: &[TenantRow]) -> Result<(), StartError> {
 
 fn pools(database: &Database, settings: &Settings) -> Pools {
     let pool = |role, size| database.pool(role, size, POOL_WAIT);
+    // Commands of MVP mode take a while where many want the same: as with actors, the request's own limit ends the wait.
+    let callers = |role| database.pool(role, settings.database.pool_size, limits(settings).request);
     Pools {
         reader: pool(DatabaseRole::Reader, settings.database.pool_size),
         // One for the bus, one for each projection that catches up.
@@ -383,9 +385,9 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
         callers: CallerPools {
-            members: pool(DatabaseRole::Authenticated, settings.database.pool_size),
-            services: pool(DatabaseRole::Service, settings.database.pool_size),
-            customers: pool(DatabaseRole::Customer, settings.database.pool_size),
+            members: callers(DatabaseRole::Authenticated),
+            services: callers(DatabaseRole::Service),
+            customers: callers(DatabaseRole::Customer),
         },
     }
 }

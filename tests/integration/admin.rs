@@ -13,7 +13,12 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::json;
 
-use crate::support::{Salon, Server, TestDir, key, token};
+use crate::support::{Mode, Salon, Server, TestDir, in_both_modes, key, token};
+
+in_both_modes!(
+    a_salon_sees_its_own_day_with_what_began_the_evening_before,
+    the_stream_tells_of_a_booking_and_ends_when_the_server_stops
+);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_leads_the_salon_gets_in_and_nobody_else() {
@@ -82,10 +87,9 @@ async fn a_session_is_a_guarded_cookie_that_ends_with_its_token() {
     events.end(Duration::from_secs(5)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_salon_sees_its_own_day_with_what_began_the_evening_before() {
+async fn a_salon_sees_its_own_day_with_what_began_the_evening_before(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let owner = server.member_of(&salon, dir.path(), "owner").await;
@@ -117,10 +121,9 @@ async fn a_salon_sees_its_own_day_with_what_began_the_evening_before() {
     assert!(!events.text().contains(&block) && !events.text().contains("Nina"), "{}", events.text());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_stream_tells_of_a_booking_and_ends_when_the_server_stops() {
+async fn the_stream_tells_of_a_booking_and_ends_when_the_server_stops(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let mut events = Events::of(&server, "2031-06-02", &operator_token(dir.path(), &salon, 60)).await;

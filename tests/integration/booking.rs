@@ -6,12 +6,20 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Reply, Server, TestDir, connect, key};
+use crate::support::{Mode, Reply, Server, TestDir, connect, in_both_modes, key};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_booking_is_made_seen_moved_completed_and_earns_points() {
+in_both_modes!(
+    a_booking_is_made_seen_moved_completed_and_earns_points,
+    of_a_thousand_requests_for_one_slot_one_books,
+    one_key_a_hundred_times_books_once_also_after_a_crash,
+    two_servers_on_one_database_never_book_a_slot_twice,
+    two_servers_change_the_same_customer_one_after_the_other,
+    personal_data_is_nowhere_but_in_the_vault_and_there_encrypted
+);
+
+async fn a_booking_is_made_seen_moved_completed_and_earns_points(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let body = salon.booking(0, 0, 0);
@@ -112,10 +120,9 @@ async fn make_it_long_past(data_dir: &std::path::Path, id: &str) {
     superuser.batch_execute(&sql).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_requests_for_one_slot_one_books() {
+async fn of_a_thousand_requests_for_one_slot_one_books(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let body = salon.booking(1, 1, 2);
@@ -128,10 +135,9 @@ async fn of_a_thousand_requests_for_one_slot_one_books() {
     assert_eq!((count(201), count(409)), (1, 999));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_key_a_hundred_times_books_once_also_after_a_crash() {
+async fn one_key_a_hundred_times_books_once_also_after_a_crash(mode: Mode) {
     let dir = TestDir::new();
-    let mut server = Server::start(dir.path());
+    let mut server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let (body, key) = (salon.booking(2, 1, 4), key());
@@ -143,7 +149,7 @@ async fn one_key_a_hundred_times_books_once_also_after_a_crash() {
     assert_eq!(first, 1);
 
     server.kill_9();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let replayed = server.post(&salon, "/v1/bookings", &key, &body).await;
     assert_eq!((replayed.status, replayed.replayed.as_deref()), (201, Some("true")), "{}", replayed.text);
@@ -153,10 +159,9 @@ async fn one_key_a_hundred_times_books_once_also_after_a_crash() {
     assert!(other.json()["type"].as_str().unwrap().ends_with("idempotency-conflict"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_servers_on_one_database_never_book_a_slot_twice() {
+async fn two_servers_on_one_database_never_book_a_slot_twice(mode: Mode) {
     let dir = TestDir::new();
-    let first = Server::start(dir.path());
+    let first = mode.start(dir.path());
     first.ready().await;
     let salon = first.salon(dir.path()).await;
     let url = codeccloud::postgres::embedded::url_of(dir.path()).unwrap();
@@ -189,24 +194,19 @@ async fn two_servers_on_one_database_never_book_a_slot_twice() {
                FULL JOIN stream_heads h USING (tenant_id, aggregate_type, aggregate_id) \
                WHERE (first, last, events, id) IS DISTINCT FROM (1, version, version::bigint, last_event_id)";
     assert_eq!(number(off).await, 0, "streams whose versions are not 1..n up to their head");
-    let reserved = "FROM event_store WHERE event_type = 'slot_reserved'";
-    assert_eq!(number(&format!("SELECT count(*) {reserved}")).await, 48);
-    let slots = format!(
-        "(SELECT aggregate_id person, id, (payload #>> '{{slot,start}}')::timestamptz AS start, \
-                         (payload #>> '{{slot,end}}')::timestamptz AS until {reserved})"
-    );
-    let overlaps = format!(
-        "SELECT count(*) FROM {slots} a JOIN {slots} b ON a.person = b.person AND a.id < b.id \
-                            AND a.start < b.until AND b.start < a.until"
-    );
-    assert_eq!(number(&overlaps).await, 0, "slots of a person that overlap");
+    let held = "appointments WHERE status = 'scheduled'";
+    assert_eq!(number(&format!("SELECT count(*) FROM {held}")).await, 48);
+    let overlaps = "SELECT count(*) FROM appointments a JOIN appointments b \
+                    ON a.staff_id = b.staff_id AND a.id < b.id AND a.slot && b.slot";
+    assert_eq!(number(overlaps).await, 0, "slots of a person that overlap");
+    let reserved = "SELECT count(*) FROM event_store WHERE event_type = 'slot_reserved'";
+    assert_eq!(number(reserved).await, if mode == Mode::Scale { 48 } else { 0 });
 }
 
 /// Each server keeps customers in memory, so the one's picture of a customer is outdated by what the other commits.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_servers_change_the_same_customer_one_after_the_other() {
+async fn two_servers_change_the_same_customer_one_after_the_other(mode: Mode) {
     let dir = TestDir::new();
-    let first = Server::start(dir.path());
+    let first = mode.start(dir.path());
     first.ready().await;
     let salon = first.salon(dir.path()).await;
     let second = Server::beside(&codeccloud::postgres::embedded::url_of(dir.path()).unwrap(), dir.path());
@@ -232,10 +232,9 @@ async fn two_servers_change_the_same_customer_one_after_the_other() {
     assert!(created.iter().all(|created| created.status == 201), "{created:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn personal_data_is_nowhere_but_in_the_vault_and_there_encrypted() {
+async fn personal_data_is_nowhere_but_in_the_vault_and_there_encrypted(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start_logging(dir.path());
+    let server = mode.start_logging(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let mut body = salon.booking(0, 2, 1);

@@ -11,6 +11,7 @@ mod embedded;
 mod feed;
 mod feed_running;
 mod journal;
+mod law;
 mod operations;
 mod past_bookings;
 mod projection_saves;

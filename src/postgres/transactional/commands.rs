@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use codeccloud_actors::aggregates::staff_utilisation::StaffCommand;
 use codeccloud_actors::command::Command;
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
@@ -98,7 +99,7 @@ impl Rows {
     async fn retrying(&self, submission: &Submission) -> Result<Executed, ExecutionError> {
         let mut in_the_way = false;
         for attempt in 0..=RETRIES_MAX {
-            match self.attempt(submission).await {
+            match self.attempt(submission, attempt > 0).await {
                 Ok(executed) => return Ok(executed),
                 Err(Refused::Again(reason)) => tracing::debug!(reason, attempt, "a command is decided again"),
                 Err(Refused::RowInTheWay) if !in_the_way => in_the_way = true,
@@ -119,7 +120,7 @@ impl Rows {
         Err(ExecutionError::unavailable("other transactions were in the way, again and again"))
     }
 
-    async fn attempt(&self, submission: &Submission) -> Result<Executed, Refused> {
+    async fn attempt(&self, submission: &Submission, locks_anyway: bool) -> Result<Executed, Refused> {
         let role = submission.context.caller.role;
         let place = match &submission.command {
             Command::Booking(_, BookingCommand::Create { .. })
@@ -128,7 +129,7 @@ impl Rows {
             Command::Booking(id, _) => self.places.seen(submission.tenant_id, *id).await.map_err(away)?,
         };
         let client = self.ports.callers.of(role).get().await.map_err(away)?;
-        client.unfinished().watched(self.transact(&client, submission, place)).await
+        client.unfinished().watched(self.transact(&client, submission, place, locks_anyway)).await
     }
 
     async fn transact(
@@ -136,9 +137,11 @@ impl Rows {
         client: &PooledClient,
         submission: &Submission,
         place: Option<Place>,
+        locks_anyway: bool,
     ) -> Result<Executed, Refused> {
         let transaction = CommandTransaction::new(client, submission.tenant_id);
-        let decided = self.decide(&transaction, submission, place).await;
+        let deciding = Deciding::new(submission, &*self.ports.ids, self.ports.clock.now(), locks_anyway);
+        let decided = self.decide(&transaction, deciding, place).await;
         let (deciding, refused) = match decided {
             Ok(decided) => decided,
             Err(error) => {
@@ -166,10 +169,10 @@ impl Rows {
     async fn decide<'s>(
         &'s self,
         transaction: &CommandTransaction<'_>,
-        submission: &'s Submission,
+        mut deciding: Deciding<'s>,
         place: Option<Place>,
     ) -> Result<(Deciding<'s>, bool), Refused> {
-        let mut deciding = Deciding::new(submission, &*self.ports.ids, self.ports.clock.now());
+        let submission = deciding.submission;
         let (entered, first) =
             join(transaction.enter(submission), self.first(transaction, submission, &deciding, place)).await;
         entered?;
@@ -193,10 +196,10 @@ impl Rows {
         place: Option<Place>,
     ) -> Result<(Loaded, Option<Loaded>), Refused> {
         match &submission.command {
-            Command::Booking(_, BookingCommand::Create { staff_id, service_id, slot, .. }) => {
-                let slot = deciding.widened(Some(*service_id), *slot);
-                let calendar = transaction.calendar(*staff_id, slot).await?;
-                Ok((Loaded::Booking(None), Some(Loaded::Calendar(calendar))))
+            &Command::Booking(_, BookingCommand::Create { booking_id, staff_id, service_id, slot, .. }) => {
+                let reserve = StaffCommand::Reserve { staff_id, booking_id, service_id, slot };
+                let calendar = deciding.load(transaction, &Command::StaffUtilisation(staff_id, reserve)).await?;
+                Ok((Loaded::Booking(None), Some(calendar)))
             }
             Command::Booking(id, _) => {
                 let Some(place) = place else { return Ok((Loaded::Booking(None), None)) };

@@ -10,24 +10,26 @@ use codeccloud_actors::aggregates::staff_utilisation::{
 use codeccloud_actors::answer::{Response, Verdict};
 use codeccloud_actors::command::Command;
 use codeccloud_actors::event::{Event, EventBody};
-use codeccloud_actors::ids::{EventId, ServiceId, Version};
+use codeccloud_actors::ids::{EventId, Version};
 use codeccloud_actors::ports::Ids;
 use codeccloud_actors::refusal::Refusal;
 use codeccloud_actors::rows::{Decided, RowChange};
 use codeccloud_actors::runtime::Submission;
 use codeccloud_actors::sagas::booking::BookingSaga;
-use codeccloud_actors::time::{Slot, Timestamp};
+use codeccloud_actors::time::Timestamp;
 use uuid::Uuid;
 
 use super::refused::Refused;
 use super::rows::Appointment;
-use super::transaction::CommandTransaction;
+use super::transaction::{Asked, CommandTransaction, Surroundings};
 
 /// What was decided so far.
 pub(super) struct Deciding<'a> {
     pub submission: &'a Submission,
     pub ids: &'a dyn Ids,
     pub now: Timestamp,
+    /// Also where a slot seems to be taken: it was not when it came to that.
+    pub locks_anyway: bool,
     pub rows: Vec<RowChange>,
     /// Set by the first aggregate that decided.
     pub response: Option<Response>,
@@ -39,11 +41,12 @@ pub(super) struct Deciding<'a> {
 }
 
 impl<'a> Deciding<'a> {
-    pub fn new(submission: &'a Submission, ids: &'a dyn Ids, now: Timestamp) -> Deciding<'a> {
+    pub fn new(submission: &'a Submission, ids: &'a dyn Ids, now: Timestamp, locks_anyway: bool) -> Deciding<'a> {
         Deciding {
             submission,
             ids,
             now,
+            locks_anyway,
             rows: Vec::new(),
             response: None,
             appointment: None,
@@ -61,8 +64,12 @@ impl<'a> Deciding<'a> {
     ) -> Result<Result<(), Refusal>, Refused> {
         let mut next = Some((self.submission.command.clone(), first));
         while let Some((command, loaded)) = next {
+            let may_change = matches!(&loaded, Loaded::Calendar(surroundings) if !surroundings.is_locked);
             if let Err(refusal) = self.decide(command, loaded) {
                 return Ok(Err(refusal));
+            }
+            if may_change {
+                return Err(Refused::Again("the slot was let go of meanwhile".to_owned()));
             }
             next = match self.requests.pop_front() {
                 Some(request) => {
@@ -89,13 +96,10 @@ impl<'a> Deciding<'a> {
         Ok(match command {
             // A new booking has no row: its id is new.
             Command::Booking(..) => Loaded::Booking(None),
-            Command::StaffUtilisation(staff_id, command) => {
-                let calendar = match self.surroundings(command) {
-                    Some(slot) => transaction.calendar(*staff_id, slot).await?,
-                    None => Calendar::of(self.own_reservation()),
-                };
-                Loaded::Calendar(calendar)
-            }
+            Command::StaffUtilisation(_, command) => Loaded::Calendar(match self.asked(command) {
+                Some(asked) => transaction.calendar(&asked).await?,
+                None => Surroundings { calendar: Calendar::of(self.own_reservation()), is_locked: true },
+            }),
             Command::LoyaltyBalance(customer_id, _) => {
                 let (version, balance) = transaction.balance(*customer_id).await?;
                 Loaded::Balance(version, Box::new(balance))
@@ -103,20 +107,19 @@ impl<'a> Deciding<'a> {
         })
     }
 
-    /// What a new slot must not overlap lies within; a slot that is let go of needs no look at others.
-    fn surroundings(&self, command: &StaffCommand) -> Option<Slot> {
-        match command {
-            StaffCommand::Reserve { service_id, slot, .. } => Some(self.widened(Some(*service_id), *slot)),
-            StaffCommand::Move { service_id, to, .. } => Some(self.widened(*service_id, *to)),
-            StaffCommand::Release { .. } => None,
-        }
-    }
-
-    /// With the service's own buffers around it: those of its neighbours are in their rows.
-    pub fn widened(&self, service_id: Option<ServiceId>, slot: Slot) -> Slot {
+    /// The slot that a command takes; one that is let go of needs no look at others.
+    pub fn asked(&self, command: &StaffCommand) -> Option<Asked> {
+        let (staff_id, booking_id, service_id, slot) = match *command {
+            StaffCommand::Reserve { staff_id, booking_id, service_id, slot } => {
+                (staff_id, booking_id, Some(service_id), slot)
+            }
+            StaffCommand::Move { staff_id, booking_id, service_id, to, .. } => (staff_id, booking_id, service_id, to),
+            StaffCommand::Release { .. } => return None,
+        };
         let service = service_id.and_then(|id| self.submission.context.reference.services.get(&id));
         let buffers = service.map(Buffers::of).unwrap_or_default();
-        slot.widened(buffers.before_minutes, buffers.after_minutes)
+        let occupied = slot.widened(buffers.before_minutes, buffers.after_minutes);
+        Some(Asked { staff_id, booking_id, slot, occupied, locks_anyway: self.locks_anyway })
     }
 
     /// Of the appointment that is being changed, while it holds its slot.
@@ -138,7 +141,7 @@ impl<'a> Deciding<'a> {
                 self.appointment = appointment;
                 self.take(id.0, saga, version, &command)
             }
-            (Command::StaffUtilisation(id, command), Loaded::Calendar(mut calendar)) => {
+            (Command::StaffUtilisation(id, command), Loaded::Calendar(Surroundings { mut calendar, .. })) => {
                 // Its own slot may lie far from where it is moved to.
                 if let Some(own) = self.own_reservation().filter(|own| calendar.reservation(own.booking_id).is_none()) {
                     calendar = Calendar::of(calendar.reservations().iter().copied().chain([own]));
@@ -191,6 +194,6 @@ impl<'a> Deciding<'a> {
 /// An aggregate's state, as far as a decision looks at it.
 pub(super) enum Loaded {
     Booking(Option<Appointment>),
-    Calendar(Calendar),
+    Calendar(Surroundings),
     Balance(Version, Box<LoyaltyBalance>),
 }

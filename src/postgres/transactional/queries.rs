@@ -26,7 +26,7 @@ use crate::postgres::types::{PgDate, PgTime};
 /// People whose slots are read at a time: a large salon's quarter is not held in memory as a whole.
 const STAFF_AT_A_TIME: usize = 20;
 
-const BUSY: &str = "SELECT * FROM app_private.busy_slots($1, $2, $3, false)";
+const BUSY: &str = "SELECT * FROM app_private.busy_slots($1, $2, $3)";
 
 /// Queries in MVP mode: from the tables, under the caller's own policies.
 pub struct TransactionalQueries {

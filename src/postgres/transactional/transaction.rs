@@ -24,7 +24,8 @@ use crate::postgres::types::PgTime;
 type Argument<'a> = (&'a (dyn ToSql + Sync), Type);
 
 const ENTER: &str = "SELECT app_private.enter($1, $2, $3)";
-const BUSY: &str = "SELECT * FROM app_private.busy_slots($1, $2, $3, true)";
+const LOCK_STAFF: &str = "SELECT app_private.lock_staff($1, $2, $3, $4, $5)";
+const BUSY: &str = "SELECT * FROM app_private.busy_slots($1, $2, $3)";
 const LOCK_ACCOUNT: &str = "SELECT app_private.lock_account($1)";
 const ACCOUNT: &str =
     "SELECT version, state FROM loyalty_accounts WHERE tenant_id = $1 AND customer_id = $2 FOR UPDATE";
@@ -74,16 +75,28 @@ impl<'a> CommandTransaction<'a> {
         read.map_err(|unreadable| ExecutionError::Internal(unreadable.to_string()).into())
     }
 
-    /// What surrounds `slot`; nobody else decides on the person's time until the transaction ends.
-    pub async fn calendar(&self, staff_id: StaffId, slot: Slot) -> Result<Calendar, Refused> {
-        let staff = [staff_id.0];
-        let arguments: [Argument<'_>; 3] = [
-            (&staff.as_slice(), Type::UUID_ARRAY),
-            (&PgTime(slot.start), Type::TIMESTAMPTZ),
-            (&PgTime(slot.end), Type::TIMESTAMPTZ),
+    /// What surrounds the slot that is asked for. Nobody else decides on the person's time until the transaction ends, unless
+    /// the slot is taken already.
+    pub async fn calendar(&self, asked: &Asked) -> Result<Surroundings, Refused> {
+        let staff = [asked.staff_id.0];
+        let lock: [Argument<'_>; 5] = [
+            (&asked.staff_id.0, Type::UUID),
+            (&PgTime(asked.slot.start), Type::TIMESTAMPTZ),
+            (&PgTime(asked.slot.end), Type::TIMESTAMPTZ),
+            (&asked.booking_id.0, Type::UUID),
+            (&asked.locks_anyway, Type::BOOL),
         ];
-        let rows = self.client.query_typed(BUSY, &arguments).await?;
-        Ok(Calendar::of(rows.iter().filter_map(rows::reservation).map(|(_, reservation)| reservation)))
+        let around: [Argument<'_>; 3] = [
+            (&staff.as_slice(), Type::UUID_ARRAY),
+            (&PgTime(asked.occupied.start), Type::TIMESTAMPTZ),
+            (&PgTime(asked.occupied.end), Type::TIMESTAMPTZ),
+        ];
+        let (locked, busy) =
+            join(self.client.query_typed(LOCK_STAFF, &lock), self.client.query_typed(BUSY, &around)).await;
+        let is_locked = locked?.first().is_some_and(|row| row.get(0));
+        let reservations =
+            busy?.iter().filter_map(rows::reservation).map(|(_, reservation)| reservation).collect::<Vec<_>>();
+        Ok(Surroundings { calendar: Calendar::of(reservations), is_locked })
     }
 
     pub async fn balance(&self, customer_id: CustomerId) -> Result<(Version, LoyaltyBalance), Refused> {
@@ -154,6 +167,22 @@ impl<'a> CommandTransaction<'a> {
             tracing::debug!(%error, "a transaction could not be rolled back");
         }
     }
+}
+
+/// A slot of a person that somebody wants.
+pub(super) struct Asked {
+    pub staff_id: StaffId,
+    pub booking_id: BookingId,
+    pub slot: Slot,
+    /// With the service's own buffers around it: those of its neighbours are in their rows.
+    pub occupied: Slot,
+    pub locks_anyway: bool,
+}
+
+pub(super) struct Surroundings {
+    pub calendar: Calendar,
+    /// Whether it stays so until the transaction ends.
+    pub is_locked: bool,
 }
 
 /// What a decided command leaves behind.

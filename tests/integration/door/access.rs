@@ -8,12 +8,17 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{NOWHERE, answer, as_role, get, post, send, with};
-use crate::support::{Salon, Server, TestDir, connect, key, token, token_of};
+use crate::support::{Mode, Salon, TestDir, connect, in_both_modes, key, token, token_of};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_role_passes_where_the_table_lets_it() {
+in_both_modes!(
+    each_role_passes_where_the_table_lets_it,
+    another_workspace_is_closed_and_what_is_in_it_is_not_there,
+    an_answer_is_repeated_for_whom_it_was_given_to_and_nobody_else
+);
+
+async fn each_role_passes_where_the_table_lets_it(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     for role in Role::ALL {
@@ -41,10 +46,9 @@ async fn each_role_passes_where_the_table_lets_it() {
     post(&server, &manager, "/v1/staff/invite", &promotion).await.problem(403, "forbidden", "only owners make owners");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_workspace_is_closed_and_what_is_in_it_is_not_there() {
+async fn another_workspace_is_closed_and_what_is_in_it_is_not_there(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let booked = post(&server, &salon, "/v1/bookings", &salon.booking(0, 0, 0)).await;
@@ -76,10 +80,9 @@ async fn another_workspace_is_closed_and_what_is_in_it_is_not_there() {
 }
 
 /// The answer to a cancellation has the customer's name in it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_repeated_for_whom_it_was_given_to_and_nobody_else() {
+async fn an_answer_is_repeated_for_whom_it_was_given_to_and_nobody_else(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let as_customer =

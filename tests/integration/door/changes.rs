@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{NOWHERE, answer, get, post, request, with};
-use crate::support::{Server, TestDir, connect, key};
+use crate::support::{Mode, TestDir, connect, in_both_modes, key};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_is_made_once_and_from_what_was_seen() {
+in_both_modes!(a_change_is_made_once_and_from_what_was_seen);
+
+async fn a_change_is_made_once_and_from_what_was_seen(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let key = key();

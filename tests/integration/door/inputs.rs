@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{NOWHERE, as_role, get, post, with};
-use crate::support::{Server, TestDir};
+use crate::support::{Mode, TestDir, in_both_modes};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn inputs_get_the_answers_of_the_contract() {
+in_both_modes!(inputs_get_the_answers_of_the_contract, what_stands_in_the_way_of_a_slot_is_named);
+
+async fn inputs_get_the_answers_of_the_contract(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let good = salon.booking(0, 0, 0);
@@ -68,10 +69,9 @@ fn subject(token: &str) -> String {
     serde_json::from_slice::<Value>(&claims).unwrap()["sub"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_the_way_of_a_slot_is_named() {
+async fn what_stands_in_the_way_of_a_slot_is_named(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let manager = server.member_of(&salon, dir.path(), "manager").await;

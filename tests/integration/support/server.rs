@@ -45,6 +45,60 @@ impl Reply {
     }
 }
 
+/// Which mode the demo salons are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Mvp,
+    Scale,
+}
+
+impl Mode {
+    pub fn start(self, data_dir: &Path) -> Server {
+        self.start_with(data_dir, &[])
+    }
+
+    pub fn start_with(self, data_dir: &Path, environment: &[(&str, &str)]) -> Server {
+        Server::start_with(data_dir, &[&[self.feature()], environment].concat())
+    }
+
+    /// With everything that it logs in a file of the data directory.
+    pub fn start_logging(self, data_dir: &Path) -> Server {
+        std::fs::create_dir_all(data_dir).unwrap();
+        let mut command = command(data_dir);
+        command
+            .envs([self.feature(), ("CODECCLOUD_LOG_FILTER", "debug")])
+            .stderr(std::fs::File::create(data_dir.join("server.log")).unwrap());
+        Server::of(command)
+    }
+
+    fn feature(self) -> (&'static str, &'static str) {
+        match self {
+            Mode::Mvp => ("FEATURE_SCALE", "off"),
+            Mode::Scale => ("FEATURE_SCALE", "on"),
+        }
+    }
+}
+
+/// The tests named, each in MVP mode and in scale mode: a client can't tell which one it is.
+macro_rules! in_both_modes {
+    ($($test:ident),+ $(,)?) => {
+        mod mvp {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(crate::support::Mode::Mvp).await;
+            })+
+        }
+
+        mod scale {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(crate::support::Mode::Scale).await;
+            })+
+        }
+    };
+}
+pub(crate) use in_both_modes;
+
 impl Server {
     /// Starts the server on its embedded database, with the demo salons.
     pub fn start(data_dir: &Path) -> Server {
@@ -83,16 +137,6 @@ impl Server {
         let (jwt_secret, master_key) =
             (secrets["jwt_secret"].as_str().unwrap(), secrets["vault_master_key"].as_str().unwrap());
         Server::of(command_on(database_url, &[("SUPABASE_JWT_SECRET", jwt_secret), ("VAULT_MASTER_KEY", master_key)]))
-    }
-
-    /// As [`Server::start`], with everything that it logs in a file of the data directory.
-    pub fn start_logging(data_dir: &Path) -> Server {
-        std::fs::create_dir_all(data_dir).unwrap();
-        let mut command = command(data_dir);
-        command
-            .env("CODECCLOUD_LOG_FILTER", "debug")
-            .stderr(std::fs::File::create(data_dir.join("server.log")).unwrap());
-        Server::of(command)
     }
 
     pub fn pid(&self) -> Pid {

@@ -1,0 +1,173 @@
+//! Two salons alike, one in each mode, of which the same is asked.
+
+use std::path::Path;
+
+use codeccloud::clock::SystemIds;
+use codeccloud::demo;
+use codeccloud::postgres::embedded::url_of;
+use codeccloud::postgres::tenants;
+use codeccloud_actors::ports::Ids;
+use codeccloud_actors::stage::Stage;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::rows::{Rows, superuser};
+use crate::support::{Reply, Salon, Server, connect, key};
+
+#[derive(Debug, Clone)]
+pub enum Step {
+    Book { person: usize, day: i64, number: i64 },
+    Move { nth: usize, day: i64, number: i64 },
+    Cancel { nth: usize, waive_fee: bool },
+    Advance { nth: usize, step: &'static str },
+    Redeem { nth: usize, points: u32 },
+    Adjust { nth: usize, points: i32 },
+}
+
+pub struct Pair {
+    pub transactional: Rows,
+    pub dual_written: Rows,
+}
+
+impl Pair {
+    /// What both salons hold after the steps; an error when one of them answered otherwise than the other.
+    pub async fn new(server: &Server, data_dir: &Path, steps: &[Step]) -> Result<Pair, String> {
+        let salons = [salon(server, data_dir, Stage::Mvp).await, salon(server, data_dir, Stage::Scale).await];
+        // Of both salons the bookings that were made, in the same order.
+        let mut bookings: Vec<[Value; 2]> = Vec::new();
+        for (number, step) in steps.iter().enumerate() {
+            let mut answers = Vec::new();
+            for (which, salon) in salons.iter().enumerate() {
+                answers.push(asked(server, salon, step, number, which, &bookings).await);
+            }
+            let [one, other] = [&answers[0], &answers[1]];
+            let (Some(one), Some(other)) = (one, other) else { continue };
+            if told(one) != told(other) {
+                return Err(format!("{step:?}: {} in one mode, {} in the other", one.text, other.text));
+            }
+            if matches!(step, Step::Book { .. }) && one.status == 201 {
+                bookings.push([one.json()["booking"].clone(), other.json()["booking"].clone()]);
+            }
+        }
+        Ok(Pair {
+            transactional: Rows::of(data_dir, id(&salons[0])).await,
+            dual_written: Rows::of(data_dir, id(&salons[1])).await,
+        })
+    }
+
+    /// Two salons where much happens at once, and somebody with a psql prompt changes rows of the one in MVP mode.
+    pub async fn busy(server: &Server, data_dir: &Path) -> [Uuid; 2] {
+        let salons = [salon(server, data_dir, Stage::Mvp).await, salon(server, data_dir, Stage::Scale).await];
+        let tenants = [id(&salons[0]), id(&salons[1])];
+        let psql = superuser(data_dir).await;
+        let by_hand = async {
+            for _ in 0..20 {
+                let sql = "UPDATE appointments SET status = 'cancelled' WHERE tenant_id = $1 AND status = 'scheduled' \
+                           AND id IN (SELECT id FROM appointments WHERE tenant_id = $1 AND status = 'scheduled' LIMIT 1)";
+                psql.execute(sql, &[&tenants[0]]).await.unwrap();
+                let sql = "UPDATE appointments SET price_cents = price_cents + 100 WHERE tenant_id = $1";
+                psql.execute(sql, &[&tenants[0]]).await.unwrap();
+            }
+        };
+        let front_ends = salons.iter().flat_map(|salon| (0..6_i64).map(move |day| (salon, day)));
+        let working = join_all(front_ends.map(async |(salon, day)| {
+            for number in 0..12 {
+                let customer = json!(SystemIds.uuid());
+                let mut booking = salon.booking(usize::try_from(number % 3).unwrap(), day, number);
+                booking["customer"]["id"] = customer;
+                let made = server.post(salon, "/v1/bookings", &key(), &booking).await;
+                assert!(matches!(made.status, 201 | 409), "{}", made.text);
+                if made.status == 201 {
+                    let id = made.json()["booking"]["id"].clone();
+                    let step = ["cancel", "check-in", "no-show", "confirm"][usize::try_from(number % 4).unwrap()];
+                    let path = format!("/v1/bookings/{}/{step}", id.as_str().unwrap());
+                    let changed = server.post(salon, &path, &key(), &json!({ "bookingId": id })).await;
+                    assert!(matches!(changed.status, 200 | 409), "{}", changed.text);
+                }
+            }
+        }));
+        futures_util::join!(by_hand, working);
+        tenants
+    }
+}
+
+/// A demo salon of its own with the token of an owner, once the server knows it.
+async fn salon(server: &Server, data_dir: &Path, stage: Stage) -> Salon {
+    let mut operator = connect(&url_of(data_dir).unwrap()).await;
+    operator.batch_execute("SET ROLE codeccloud_operator").await.unwrap();
+    let mut tenant = demo::salons(&SystemIds, stage).remove(0);
+    tenant.slug = format!("salon-{}", SystemIds.uuid());
+    assert!(tenants::create(&mut operator, &tenant).await.unwrap());
+    let salon = server.salon_named(data_dir, &tenant.slug).await;
+    server.member_of(&salon, data_dir, "owner").await
+}
+
+fn id(salon: &Salon) -> Uuid {
+    salon.tenant_id.parse().unwrap()
+}
+
+/// `None` when there is no booking yet for the step to be about.
+async fn asked(
+    server: &Server,
+    salon: &Salon,
+    step: &Step,
+    number: usize,
+    which: usize,
+    bookings: &[[Value; 2]],
+) -> Option<Reply> {
+    let booking = |nth: usize| bookings.get(nth % bookings.len().max(1)).map(|both| &both[which]);
+    let (path, body) = match *step {
+        Step::Book { person, day, number: slot } => {
+            let mut body = salon.booking(person, day, slot);
+            body["customer"]["id"] = json!(Uuid::from_u128(0x4000_8000_0000_0000_0000 + number as u128));
+            ("/v1/bookings".to_owned(), body)
+        }
+        Step::Move { nth, day, number } => {
+            let booking = booking(nth)?;
+            let to = salon.booking(0, day, number);
+            let body = json!({ "bookingId": booking["id"], "slotStart": to["slotStart"], "slotEnd": to["slotEnd"] });
+            (of(booking, "reschedule"), body)
+        }
+        Step::Cancel { nth, waive_fee } => {
+            let booking = booking(nth)?;
+            let body = json!({ "bookingId": booking["id"], "waiveFee": waive_fee, "reason": "ill" });
+            (of(booking, "cancel"), body)
+        }
+        Step::Advance { nth, step } => {
+            let booking = booking(nth)?;
+            (of(booking, step), json!({ "bookingId": booking["id"] }))
+        }
+        Step::Redeem { nth, points } => (account(booking(nth)?, "redeem"), json!({ "points": points })),
+        Step::Adjust { nth, points } => (account(booking(nth)?, "adjust"), json!({ "points": points })),
+    };
+    Some(server.post(salon, &path, &key(), &body).await)
+}
+
+fn of(booking: &Value, step: &str) -> String {
+    format!("/v1/bookings/{}/{step}", booking["id"].as_str().unwrap())
+}
+
+fn account(booking: &Value, step: &str) -> String {
+    format!("/v1/loyalty/{}/{step}", booking["customer"]["id"].as_str().unwrap())
+}
+
+/// What an answer says, without what is another in each salon: ids, and the time at which it was given.
+fn told(reply: &Reply) -> (u16, Option<&str>, Value) {
+    let mut body = reply.json();
+    for id in ["outboxEventId", "requestId", "instance"] {
+        body.as_object_mut().unwrap().remove(id);
+    }
+    if let Some(booking) = body["booking"].as_object_mut() {
+        for id in ["id", "tenantId", "serviceId", "staffId", "createdAt", "updatedAt"] {
+            booking.remove(id);
+        }
+        if let Some(from) = booking.get_mut("rescheduledFromId").filter(|from| !from.is_null()) {
+            *from = json!("its own");
+        }
+    }
+    if let Some(expiry) = body.get_mut("nextExpiry").and_then(Value::as_object_mut) {
+        expiry.remove("at");
+    }
+    (reply.status, reply.etag.as_deref(), body)
+}
