@@ -6,6 +6,7 @@
 
 pub mod appointment_summaries;
 pub mod availability;
+pub mod inventory;
 pub mod loyalty_balances;
 pub mod staff_utilisation;
 

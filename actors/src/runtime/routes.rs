@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::aggregate::Aggregate;
 use crate::aggregates::loyalty_balance::LoyaltyBalance;
 use crate::aggregates::staff_utilisation::StaffUtilisation;
+use crate::aggregates::stock_item::StockItem;
 use crate::answer::StateView;
 use crate::command::Command;
 use crate::ids::StreamId;
@@ -34,6 +35,12 @@ impl Routed for LoyaltyBalance {
     }
 }
 
+impl Routed for StockItem {
+    fn view(&self) -> StateView<'_> {
+        StateView::StockItem(self)
+    }
+}
+
 impl Routed for BookingSaga {
     fn view(&self) -> StateView<'_> {
         StateView::Booking(self)
@@ -44,12 +51,13 @@ impl Routed for BookingSaga {
 pub(super) struct Routers {
     staff_utilisation: Router<StaffUtilisation>,
     loyalty_balance: Router<LoyaltyBalance>,
+    stock_item: Router<StockItem>,
     booking: Router<BookingSaga>,
 }
 
 impl Routers {
-    pub fn each(&self) -> [&dyn AnyRouter; 3] {
-        [&self.staff_utilisation, &self.loyalty_balance, &self.booking]
+    pub fn each(&self) -> [&dyn AnyRouter; 4] {
+        [&self.staff_utilisation, &self.loyalty_balance, &self.stock_item, &self.booking]
     }
 }
 
@@ -60,6 +68,9 @@ impl Shared {
         match command {
             Command::StaffUtilisation(id, command) => self.send(&routers.staff_utilisation, id.0, command, execution),
             Command::LoyaltyBalance(id, command) => self.send(&routers.loyalty_balance, id.0, command, execution),
+            Command::StockItem(command) => {
+                self.send(&routers.stock_item, command.product_id().0, command, execution);
+            }
             Command::Booking(id, command) => self.send(&routers.booking, id.0, command, execution),
         }
     }

@@ -59,6 +59,7 @@ fn encode(event: &Event) -> (u16, Value) {
     let (version, payload) = match event {
         Event::StaffUtilisation(event) => (event.schema_version(), event.payload()),
         Event::LoyaltyBalance(event) => (event.schema_version(), event.payload()),
+        Event::StockItem(event) => (event.schema_version(), event.payload()),
         Event::Booking(event) => (event.schema_version(), event.payload()),
     };
     (version, serde_json::from_slice(&payload).expect("a payload is JSON"))
