@@ -2,11 +2,14 @@
 
 mod bookings;
 mod commands;
+mod figures;
+mod history;
 mod in_flight;
 mod past;
 mod points;
 mod queries;
 mod sessions;
+mod stock;
 
 pub use commands::{CommandPorts, EventSourcedCommands};
 pub use past::PastBookings;

@@ -227,6 +227,7 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into resource_allocations (tenant_id, id, appointment_id, appointment_slot_start, resource_id, usage_range)
             select tenant_id, id, id, slot_start, 'T', slot from appointments where tenant_id = 'T' limit 1;
         insert into products (tenant_id, id, sku, name, price_cents) values ('T', 'T', 'SKU', 'Brush', 100);
+        insert into product_details (tenant_id, product_id) values ('T', 'T');
         insert into product_stock_movements (tenant_id, id, product_id, quantity_delta, reason)
             values ('T', 'T', 'T', 5, 'bought');
         insert into tenant_settings (tenant_id) values ('T');

@@ -8,6 +8,7 @@ mod commands;
 mod decide;
 mod events;
 mod evolve;
+mod movement;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use events::{
     AdjustmentReason, ReservationExpired, StockAdjusted, StockConsumed, StockItemEvent, StockReceived, StockReleased,
     StockReserved,
 };
+pub use movement::Movement;
 pub use state::{Reservation, StockItem};
 
 use crate::aggregate::{Aggregate, Context, Decision};

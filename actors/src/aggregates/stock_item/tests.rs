@@ -255,21 +255,6 @@ fn reasons_are_spelled_as_in_events() {
     assert_eq!(AdjustmentReason::parse("because"), None);
 }
 
-/// What an event does to what is on hand and to what is reserved.
-fn deltas(event: &StockItemEvent) -> (i64, i64) {
-    match event {
-        StockItemEvent::Received(event) => (event.quantity.into(), 0),
-        StockItemEvent::Adjusted(event) => (event.quantity.into(), 0),
-        StockItemEvent::Reserved(event) => (0, event.quantity.into()),
-        StockItemEvent::Released(event) => (0, -i64::from(event.quantity)),
-        StockItemEvent::Consumed(event) => {
-            let quantity = i64::from(event.quantity);
-            (-quantity, event.reservation_id.map_or(0, |_| -quantity))
-        }
-        StockItemEvent::Expired(event) => (0, -i64::from(event.quantity)),
-    }
-}
-
 #[derive(Debug, Clone)]
 enum Ask {
     Receive(ProductId, u32),
@@ -310,9 +295,9 @@ proptest! {
             let before = stock.items.clone();
             match stock.send(command) {
                 Ok(events) => for (product_id, event) in events {
-                    let (on_hand, reserved) = deltas(&event);
+                    let Movement { quantity_delta, reserved_delta, .. } = event.movement();
                     let sum = sums.get_mut(&product_id).expect("a product");
-                    *sum = (sum.0 + on_hand, sum.1 + reserved);
+                    *sum = (sum.0 + quantity_delta, sum.1 + reserved_delta);
                     prop_assert!(0 <= sum.1 && sum.1 <= sum.0, "{event:?} leaves {sum:?}");
                 },
                 Err(_) => prop_assert_eq!(&stock.items, &before),
