@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use codeccloud::clock::SystemClock;
 use codeccloud::postgres::embedded::url_of;
+use codeccloud_actors::ports::Clock;
+use codeccloud_actors::time::DAY_MS;
+use jiff::tz::TimeZone;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -60,8 +64,7 @@ fn lines(lines: &[(&str, u32)]) -> Value {
 }
 
 fn reserve(wanted: &[(&str, u32)], seconds: i64) -> Value {
-    let expires_at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
-    json!({ "lines": lines(wanted), "expiresAt": expires_at.to_string() })
+    json!({ "lines": lines(wanted), "expiresAt": SystemClock.now().plus_millis(1_000 * seconds) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +84,7 @@ async fn products_are_rows_that_every_server_shows() {
     );
     assert_eq!(shop.get("/v1/products").await["data"], json!([]), "not sold any more");
 
-    let other = shop.server.salon_named(shop.dir.path(), "salon-limmat").await;
+    let other = shop.server.salon_named(shop.dir.path(), "atelier-leman").await;
     assert_eq!(shop.server.get(&other, &path).await.status, 404, "another salon's");
     let url = url_of(shop.dir.path()).unwrap().replacen("codeccloud@", "codeccloud_bootstrap@", 1);
     let renamed = format!("update products set name = 'Brush' where id = '{product}'");
@@ -174,7 +177,8 @@ async fn requests_that_name_the_same_products_in_any_order_never_wait_for_each_o
 #[tokio::test(flavor = "multi_thread")]
 async fn the_figures_are_those_of_the_bookings_also_after_a_restart() {
     let shop = Shop::open().await;
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get("Europe/Zurich").unwrap()).date();
+    let zone = TimeZone::get("Europe/Zurich").unwrap();
+    let in_days = |days: i64| SystemClock.now().plus_millis(days * DAY_MS).date_in(&zone);
     let price = shop.salon.price["amount"].as_i64().unwrap();
     let mut ids = Vec::new();
     for (number, slot) in soon(&shop).await.into_iter().enumerate().take(4) {
@@ -193,8 +197,7 @@ async fn the_figures_are_those_of_the_bookings_also_after_a_restart() {
             assert_eq!(done.status, 200, "{path}: {}", done.text);
         }
     }
-    let until = today.checked_add(jiff::Span::new().days(60)).unwrap();
-    let range = format!("from={today}&to={until}");
+    let range = format!("from={}&to={}", in_days(0), in_days(60));
     let dashboard = shop.get(&format!("/v1/admin/dashboard?{range}")).await;
     let counts = ["bookings", "completed", "cancellations", "noShows"].map(|field| dashboard[field].as_i64().unwrap());
     assert_eq!(counts, [4, 1, 1, 1]);
@@ -221,8 +224,8 @@ async fn the_figures_are_those_of_the_bookings_also_after_a_restart() {
 
 /// Slots of the coming weeks, one a day.
 async fn soon(shop: &Shop) -> Vec<Value> {
-    let from = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
-    let to = from + jiff::SignedDuration::from_hours(24 * 30);
+    let from = SystemClock.now().plus_minutes(60);
+    let to = from.plus_millis(30 * DAY_MS);
     let query = format!("serviceId={}&from={from}&to={to}&granularityMinutes=480", shop.salon.service_id);
     let offers = shop.get(&format!("/v1/bookings/availability?{query}")).await;
     let mut days: Vec<Value> = offers["slots"].as_array().unwrap().clone();
