@@ -45,7 +45,9 @@ impl Stock {
             }
             asked.extend(decision.requests.into_iter().rev().map(|request| match request {
                 Command::StockItem(command) => command,
-                other => panic!("stock asks stock only, not {other:?}"),
+                Command::StaffUtilisation(..) | Command::LoyaltyBalance(..) | Command::Booking(..) => {
+                    panic!("stock asks stock only")
+                }
             }));
         }
         self.items = after;
