@@ -144,6 +144,11 @@ fn several_items_are_taken_together_or_not_at_all() {
     assert_eq!((stock.of_item(SHAMPOO), stock.of_item(BALM)), ((5, 5), (1, 1)));
     let events = stock.send(stock.reserve(2, &[(BALM, 1), (SHAMPOO, 2)])).expect("reserved");
     assert_eq!(events.iter().map(|(product_id, _)| *product_id).collect::<Vec<_>>(), [SHAMPOO, BALM]);
+    let events = stock.send(consume(3, None, &[(WAX, 1), (SHAMPOO, 1), (BALM, 0), (WAX, 1)]));
+    assert_eq!(invalid_field(events), Some("quantity"));
+    stock.send(stock.reserve(4, &[(SHAMPOO, 1)])).expect("reserved");
+    stock.send(release(2, &[BALM, SHAMPOO])).expect("released");
+    stock.send(consume(5, None, &[(WAX, 1), (BALM, 1), (SHAMPOO, 1)])).expect("asked in ascending order");
 }
 
 #[test]
@@ -267,7 +272,7 @@ enum Ask {
 }
 
 fn any_ask() -> impl Strategy<Value = Ask> {
-    let product = || prop::sample::select(vec![SHAMPOO, BALM]);
+    let product = || prop::sample::select(vec![SHAMPOO, BALM, WAX]);
     let lines = || prop::collection::vec((product(), 0..8_u32), 1..4);
     prop_oneof![
         (product(), 0..12_u32).prop_map(|(product_id, quantity)| Ask::Receive(product_id, quantity)),
@@ -284,7 +289,7 @@ proptest! {
         steps in prop::collection::vec((any_ask(), 0..40_u128, 0..20_i64), 1..80),
     ) {
         let mut stock = Stock::of(6);
-        let mut sums: HashMap<ProductId, (i64, i64)> = [SHAMPOO, BALM].map(|product_id| (product_id, (6, 0))).into();
+        let mut sums: HashMap<ProductId, (i64, i64)> = [SHAMPOO, BALM, WAX].map(|product_id| (product_id, (6, 0))).into();
         for (ask, number, minutes) in steps {
             stock.minutes_later(minutes);
             let command = match ask {
