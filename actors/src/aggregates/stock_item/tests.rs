@@ -139,16 +139,11 @@ fn an_item_that_is_named_twice_is_asked_once_for_the_sum() {
 #[test]
 fn several_items_are_taken_together_or_not_at_all() {
     let mut stock = Stock::of(5);
-    stock.send(consume(1, None, &[(BALM, 4)])).expect("consumed");
+    let events = stock.send(consume(1, None, &[(WAX, 1), (BALM, 4), (SHAMPOO, 1)])).expect("consumed");
+    assert_eq!(events.iter().map(|(product_id, _)| *product_id).collect::<Vec<_>>(), [SHAMPOO, BALM, WAX]);
     assert_eq!(stock.send(stock.reserve(2, &[(SHAMPOO, 2), (BALM, 2)])), Err(insufficient(BALM, 1, 2)));
-    assert_eq!((stock.of_item(SHAMPOO), stock.of_item(BALM)), ((5, 5), (1, 1)));
-    let events = stock.send(stock.reserve(2, &[(BALM, 1), (SHAMPOO, 2)])).expect("reserved");
-    assert_eq!(events.iter().map(|(product_id, _)| *product_id).collect::<Vec<_>>(), [SHAMPOO, BALM]);
-    let events = stock.send(consume(3, None, &[(WAX, 1), (SHAMPOO, 1), (BALM, 0), (WAX, 1)]));
-    assert_eq!(invalid_field(events), Some("quantity"));
-    stock.send(stock.reserve(4, &[(SHAMPOO, 1)])).expect("reserved");
-    stock.send(release(2, &[BALM, SHAMPOO])).expect("released");
-    stock.send(consume(5, None, &[(WAX, 1), (BALM, 1), (SHAMPOO, 1)])).expect("asked in ascending order");
+    assert_eq!((stock.of_item(SHAMPOO), stock.of_item(BALM)), ((4, 4), (1, 1)));
+    stock.send(stock.reserve(2, &[(BALM, 1), (SHAMPOO, 2)])).expect("reserved");
 }
 
 #[test]
