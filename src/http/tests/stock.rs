@@ -130,6 +130,21 @@ async fn the_dashboard_has_figures_of_the_last_thirty_days_unless_asked_for_othe
 }
 
 #[actix_web::test]
+async fn the_document_knows_what_may_be_absent() {
+    let house = House::that(Mood::Accepts);
+    let document = send(&house, TestRequest::get().uri("/openapi.json")).await.json();
+    for path in ["/v1/admin/dashboard", "/v1/admin/revenue", "/v1/admin/inventory"] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().expect("some").clone();
+        let asked = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        assert!(asked.into_iter().all(|parameter| parameter["required"] != true), "{path}");
+    }
+    let row = &document["components"]["schemas"]["Revenue"];
+    let required = row["required"].as_array().expect("some are");
+    assert!(["date", "staffId", "serviceId"].iter().all(|part| !required.contains(&json!(part))), "{row}");
+    assert!(required.contains(&json!("revenueCents")));
+}
+
+#[actix_web::test]
 async fn revenue_is_broken_down_as_asked() {
     let house = House::that(Mood::Accepts);
     for (query, field, value) in [
