@@ -56,8 +56,8 @@ pub trait Aggregate: Default + Clone + Serialize + DeserializeOwned + Send + 'st
 pub struct Decision<E> {
     pub events: Vec<E>,
     /// Asked in this order: rarely contended aggregates first, since each waits for those behind it, and only the
-    /// last goes on at once. Targets always follow the order loyalty balance → staff utilisation, so no two appends
-    /// can wait for each other.
+    /// last goes on at once. Targets always follow the order stock items, ascending → loyalty balance → staff
+    /// utilisation, so no two appends can wait for each other.
     pub requests: Vec<Command>,
 }
 

@@ -12,6 +12,7 @@ use crate::sagas::booking::BookingSaga;
 
 use crate::aggregates::loyalty_balance::LoyaltyBalance;
 use crate::aggregates::staff_utilisation::StaffUtilisation;
+use crate::aggregates::stock_item::StockItem;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -40,6 +41,7 @@ pub enum Verdict<'a> {
 pub enum StateView<'a> {
     StaffUtilisation(&'a StaffUtilisation),
     LoyaltyBalance(&'a LoyaltyBalance),
+    StockItem(&'a StockItem),
     Booking(&'a BookingSaga),
 }
 

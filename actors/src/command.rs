@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::aggregates::loyalty_balance::LoyaltyCommand;
 use crate::aggregates::staff_utilisation::StaffCommand;
+use crate::aggregates::stock_item::StockCommand;
 use crate::ids::{AggregateType, BookingId, CustomerId, StaffId};
 use crate::sagas::booking::BookingCommand;
 
@@ -11,6 +12,8 @@ use crate::sagas::booking::BookingCommand;
 pub enum Command {
     StaffUtilisation(StaffId, StaffCommand),
     LoyaltyBalance(CustomerId, LoyaltyCommand),
+    /// Names its item itself, and may name several.
+    StockItem(StockCommand),
     Booking(BookingId, BookingCommand),
 }
 
@@ -19,6 +22,7 @@ impl Command {
         match self {
             Command::StaffUtilisation(..) => AggregateType::StaffUtilisation,
             Command::LoyaltyBalance(..) => AggregateType::LoyaltyBalance,
+            Command::StockItem(_) => AggregateType::StockItem,
             Command::Booking(..) => AggregateType::Booking,
         }
     }
@@ -27,6 +31,7 @@ impl Command {
         match self {
             Command::StaffUtilisation(id, _) => id.0,
             Command::LoyaltyBalance(id, _) => id.0,
+            Command::StockItem(command) => command.product_id().0,
             Command::Booking(id, _) => id.0,
         }
     }

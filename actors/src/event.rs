@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::aggregates::loyalty_balance::LoyaltyBalanceEvent;
 use crate::aggregates::staff_utilisation::StaffUtilisationEvent;
+use crate::aggregates::stock_item::StockItemEvent;
 use crate::envelope::UnreadableEvent;
 use crate::ids::AggregateType;
 use crate::sagas::booking::BookingEvent;
@@ -36,6 +37,7 @@ pub trait EventBody: Clone + Send + Sync + Sized + std::fmt::Debug + 'static {
 pub enum Event {
     StaffUtilisation(StaffUtilisationEvent),
     LoyaltyBalance(LoyaltyBalanceEvent),
+    StockItem(StockItemEvent),
     Booking(BookingEvent),
 }
 
@@ -58,6 +60,7 @@ impl Event {
                 StaffUtilisationEvent::read(event_type, payload).map(Event::StaffUtilisation)
             }
             AggregateType::LoyaltyBalance => LoyaltyBalanceEvent::read(event_type, payload).map(Event::LoyaltyBalance),
+            AggregateType::StockItem => StockItemEvent::read(event_type, payload).map(Event::StockItem),
             AggregateType::Booking => BookingEvent::read(event_type, payload).map(Event::Booking),
         }
         .map_err(unreadable)

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The one macro of the core: eight ids that differ in name only.
+/// The one macro of the core: nine ids that differ in name only.
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
@@ -46,6 +46,8 @@ uuid_id! {
     ServiceId,
     /// Also the id of the loyalty balance aggregate.
     CustomerId,
+    /// Also the id of the stock item aggregate.
+    ProductId,
     /// Also the id of the booking saga.
     BookingId,
     EventId,
@@ -89,18 +91,24 @@ pub struct Position(pub i64);
 pub enum AggregateType {
     StaffUtilisation,
     LoyaltyBalance,
+    StockItem,
     Booking,
 }
 
 impl AggregateType {
-    pub const ALL: [AggregateType; 3] =
-        [AggregateType::StaffUtilisation, AggregateType::LoyaltyBalance, AggregateType::Booking];
+    pub const ALL: [AggregateType; 4] = [
+        AggregateType::StaffUtilisation,
+        AggregateType::LoyaltyBalance,
+        AggregateType::StockItem,
+        AggregateType::Booking,
+    ];
 
     /// The name in the column `aggregate_type`, in metrics and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             AggregateType::StaffUtilisation => "staff_utilisation",
             AggregateType::LoyaltyBalance => "loyalty_balance",
+            AggregateType::StockItem => "stock_item",
             AggregateType::Booking => "booking",
         }
     }

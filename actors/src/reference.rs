@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::ids::{ServiceId, StaffId, TenantId, UserId};
+use crate::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
 use crate::money::Money;
 use crate::stage::Stage;
 use crate::time::Slot;
@@ -26,6 +26,7 @@ pub struct TenantReference {
     pub loyalty: LoyaltyRules,
     pub services: HashMap<ServiceId, Service>,
     pub staff: HashMap<StaffId, StaffMember>,
+    pub products: HashMap<ProductId, Product>,
     pub members: HashMap<UserId, Member>,
 }
 
@@ -50,6 +51,20 @@ pub struct StaffMember {
     pub color: String,
     pub active: bool,
     pub availability: StaffAvailability,
+}
+
+/// What is sold or used up. How much of it there is, the stock item says.
+#[derive(Debug, Clone)]
+pub struct Product {
+    pub id: ProductId,
+    /// The salon's own number for it, unique among its products.
+    pub sku: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub price: Money,
+    pub active: bool,
+    /// Below this, more should be ordered.
+    pub minimum_stock: u32,
 }
 
 /// When a person works, in the tenant's local time.

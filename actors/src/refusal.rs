@@ -2,6 +2,7 @@
 
 use crate::aggregates::loyalty_balance::LoyaltyRefusal;
 use crate::aggregates::staff_utilisation::StaffRefusal;
+use crate::aggregates::stock_item::StockRefusal;
 use crate::ids::Version;
 use crate::sagas::booking::BookingRefusal;
 
@@ -11,6 +12,8 @@ pub enum Refusal {
     Staff(#[from] StaffRefusal),
     #[error(transparent)]
     Loyalty(#[from] LoyaltyRefusal),
+    #[error(transparent)]
+    Stock(#[from] StockRefusal),
     #[error(transparent)]
     Booking(#[from] BookingRefusal),
     /// The caller named the version that it had seen, and it is no longer the current one.

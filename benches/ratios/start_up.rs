@@ -92,7 +92,7 @@ async fn append(client: &Client, first: i64, last: i64) {
             recorded_at, schema_version, metadata
         )
         select gen_random_uuid(), tenant_id, kind, aggregate, event_type, version, payload, start - before,
-            app_private.cluster_id(), now(), 1, '{{\"origin\":\"actor\"}}'
+            app_private.cluster_id(), now(), case event_type when 'booking_scheduled' then 2 else 1 end, '{{\"origin\":\"actor\"}}'
         from booked,
         lateral (
             select jsonb_build_object('start', iso(start), 'end', iso(start + interval '1 hour')) as slot,
@@ -101,7 +101,7 @@ async fn append(client: &Client, first: i64, last: i64) {
         ) s,
         lateral (values
             ('booking', booking, 'booking_scheduled', 1, interval '7 days', jsonb_build_object(
-                'staff_id', staff, 'service_id', staff, 'customer_id', customer, 'slot', slot,
+                'staff_id', staff, 'service_id', staff, 'customer_id', customer, 'slot', slot, 'day', start::date,
                 'price', jsonb_build_object('currency', 'CHF', 'amount', 8900))),
             ('staff_utilisation', staff, 'slot_reserved', 2 * turn - 1, interval '7 days', jsonb_build_object(
                 'booking_id', booking, 'service_id', staff, 'slot', slot, 'buffer_before_minutes', 0,

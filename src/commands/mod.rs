@@ -154,7 +154,10 @@ impl StagedCommands {
             Command::Booking(id, command) if !is_creation(command) => {
                 mode.customer_of(request.tenant_id, *id).await.map_err(|away| unavailable(&away))?
             }
-            Command::Booking(..) | Command::StaffUtilisation(..) | Command::LoyaltyBalance(..) => None,
+            Command::Booking(..)
+            | Command::StaffUtilisation(..)
+            | Command::LoyaltyBalance(..)
+            | Command::StockItem(..) => None,
         };
         self.make_room(&request.command, &reference).await?;
         let mut person = Person::of(request, of_booking, &self.ports.vault).await?;

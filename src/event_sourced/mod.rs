@@ -2,10 +2,13 @@
 
 mod actors;
 mod bookings;
+mod figures;
+mod history;
 mod past;
 mod points;
 mod queries;
 mod sessions;
+mod stock;
 
 pub use actors::Actors;
 pub use past::PastBookings;

@@ -6,6 +6,7 @@ use codeccloud_actors::event::EventBody;
 use codeccloud_actors::ids::{AggregateType, CustomerId, StreamId, Version};
 use codeccloud_actors::ports::StoreError;
 
+use super::history;
 use super::queries::EventSourcedQueries;
 use crate::ports::{LoyaltyEntry, LoyaltyView, Page, QueryError, Scope};
 
@@ -39,22 +40,12 @@ impl EventSourcedQueries {
         if before.is_none() {
             items.extend(self.expiry_due(scope, customer_id, loaded.head.version).await?);
         }
-        let wanted = u32::try_from(limit - items.len()).unwrap_or(u32::MAX);
-        let last =
-            before.map_or(loaded.head.version, |before| Version(before.0.saturating_sub(1)).min(loaded.head.version));
-        let first = Version(last.0.saturating_sub(wanted));
-        let mut events = Vec::new();
-        let mut at = first;
-        while at < last {
-            let page = self.ports.streams.read(&loaded, at).await.map_err(away)?;
-            let Some(end) = page.last().map(|event| event.version) else { break };
-            events.extend(page.into_iter().filter(|event| event.version <= last));
-            at = end;
-        }
-        for event in events.iter().rev() {
+        let wanted = limit - items.len();
+        let (events, more) = history::newest(&*self.ports.streams, &loaded, before, wanted).await.map_err(away)?;
+        for event in &events {
             items.push(entry(event)?);
         }
-        Ok(Page { items, more: first > Version::NONE })
+        Ok(Page { items, more })
     }
 
     /// Where memory is as far as the store.

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codeccloud_actors::aggregates::staff_utilisation::{Calendar, SlotQuery, bookable_slots};
-use codeccloud_actors::ids::{BookingId, CustomerId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, StaffId, TenantId, Version};
+use codeccloud_actors::money::Currency;
 use codeccloud_actors::ports::{Clock, StreamStore};
 use codeccloud_actors::projections::Projection;
 use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Of};
@@ -16,8 +17,9 @@ use jiff::civil::Date;
 use super::bookings::{Bookings, view};
 use super::{PastBookings, Sessions};
 use crate::ports::{
-    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
-    Reference, SLOTS_MAX, Scope, SlotOffer, UtilisationDay,
+    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, Dashboard, LoyaltyEntry, LoyaltyView, Page, Queries,
+    QueryError, Reference, RevenueQuery, RevenueRow, SLOTS_MAX, Scope, SlotOffer, StockMovement, StockView,
+    UtilisationDay,
 };
 
 /// Queries in scale mode: from the projections, in memory.
@@ -255,6 +257,38 @@ impl Queries for EventSourcedQueries {
         to: Date,
     ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
         Box::pin(self.utilisation(scope, staff_id, from, to))
+    }
+
+    fn stock(&self, scope: Scope, product_id: ProductId) -> BoxFuture<'_, Result<StockView, QueryError>> {
+        Box::pin(self.stock_of(scope, product_id))
+    }
+
+    fn stock_movements(
+        &self,
+        scope: Scope,
+        product_id: ProductId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<StockMovement>, QueryError>> {
+        Box::pin(self.movements(scope, product_id, before, limit))
+    }
+
+    fn inventory(&self, scope: Scope) -> BoxFuture<'_, Result<Vec<StockView>, QueryError>> {
+        Box::pin(self.all_stock(scope))
+    }
+
+    fn dashboard(
+        &self,
+        scope: Scope,
+        from: Date,
+        to: Date,
+        currency: Currency,
+    ) -> BoxFuture<'_, Result<Dashboard, QueryError>> {
+        Box::pin(self.salon_figures(scope, from, to, currency))
+    }
+
+    fn revenue(&self, scope: Scope, query: RevenueQuery) -> BoxFuture<'_, Result<Vec<RevenueRow>, QueryError>> {
+        Box::pin(self.broken_down(scope, query))
     }
 }
 

@@ -7,15 +7,19 @@ use actix_web::web::to;
 use super::bookings::{self, Availability, AvailabilityQuery, Booking, BookingChanged, BookingQuery};
 use super::bookings::{CancelBooking, CreateBooking, RescheduleBooking};
 use super::customers::{self, ChangeCustomer, Customer};
+use super::figures::{self, Dashboard, DashboardQuery, InventoryItem, InventoryQuery, Revenue, RevenueQuery};
 use super::health::{self, Health};
 use super::loyalty::{self, AdjustPoints, HistoryQuery, LoyaltyAccount, LoyaltyEntry, PointsChanged, RedeemPoints};
 use super::paging::Listing;
 use super::problem::Slug;
+use super::products::{self, ChangeProduct, CreateProduct, Product, ProductQuery};
 use super::route::{ANYONE, Access, MANAGERS, MEMBERS, Route, SALON, SALON_AND_CUSTOMER, Verb, Versions};
 use super::route::{created, ok, schema, text};
 use super::services::{self, ChangeService, CreateService, Service, ServiceQuery};
 use super::staff::{self, ChangeStaff, CreateStaff, ExceptionHours, Invitation, Invited, NewTimeOff, StaffMember};
 use super::staff::{StaffQuery, TimeOff, UtilisationDay, UtilisationQuery, WorkingHours};
+use super::stock::{self, AdjustStock, ConsumeStock, Movement, MovementQuery, ReceiveStock, ReleaseStock};
+use super::stock::{ReserveStock, Stock, StockChanged, StockConsumed, StockReleased, StockReserved};
 use super::{docs, openapi};
 
 const NOT_FOUND_OR_CONFLICT: &[Slug] = &[Slug::NotFound, Slug::Conflict];
@@ -251,6 +255,99 @@ pub static ROUTES: &[Route] = &[
         versions: Versions::Change,
         further_problems: CONFLICT,
         ..Route::new(Verb::Post, "/v1/loyalty/{customerId}/adjust", MANAGERS, || to(loyalty::adjust))
+    },
+    Route {
+        summary: "List products",
+        query: Some(schema::<ProductQuery>),
+        success: ok::<Listing<Product>>(),
+        ..Route::new(Verb::Get, "/v1/products", SALON, || to(products::list))
+    },
+    Route {
+        summary: "Add a product",
+        body: Some(schema::<CreateProduct>),
+        success: created::<Product>(),
+        further_problems: CONFLICT,
+        ..Route::new(Verb::Post, "/v1/products", MANAGERS, || to(products::create))
+    },
+    Route {
+        summary: "One product",
+        success: ok::<Product>(),
+        versions: Versions::Read,
+        ..Route::new(Verb::Get, "/v1/products/{productId}", SALON, || to(products::get))
+    },
+    Route {
+        summary: "Change a product",
+        body: Some(schema::<ChangeProduct>),
+        success: ok::<Product>(),
+        versions: Versions::Change,
+        further_problems: CONFLICT,
+        ..Route::new(Verb::Patch, "/v1/products/{productId}", MANAGERS, || to(products::change))
+    },
+    Route {
+        summary: "How much of a product there is",
+        success: ok::<Stock>(),
+        versions: Versions::Sent,
+        ..Route::new(Verb::Get, "/v1/products/{productId}/stock", SALON, || to(stock::get))
+    },
+    Route {
+        summary: "How a product's stock came and went",
+        query: Some(schema::<MovementQuery>),
+        success: ok::<Listing<Movement>>(),
+        ..Route::new(Verb::Get, "/v1/products/{productId}/movements", SALON, || to(stock::movements))
+    },
+    Route {
+        summary: "Goods have come in",
+        body: Some(schema::<ReceiveStock>),
+        success: ok::<StockChanged>(),
+        versions: Versions::Change,
+        ..Route::new(Verb::Post, "/v1/products/{productId}/receive", MANAGERS, || to(stock::receive))
+    },
+    Route {
+        summary: "Correct a product's stock",
+        body: Some(schema::<AdjustStock>),
+        success: ok::<StockChanged>(),
+        versions: Versions::Change,
+        further_problems: CONFLICT,
+        ..Route::new(Verb::Post, "/v1/products/{productId}/adjust", MANAGERS, || to(stock::adjust))
+    },
+    Route {
+        summary: "Keep goods back for a while: all that are named, or none",
+        body: Some(schema::<ReserveStock>),
+        success: ok::<StockReserved>(),
+        further_problems: NOT_FOUND_OR_CONFLICT,
+        ..Route::new(Verb::Post, "/v1/stock/reserve", SALON, || to(stock::reserve))
+    },
+    Route {
+        summary: "Give back what is left of a reservation",
+        body: Some(schema::<ReleaseStock>),
+        success: ok::<StockReleased>(),
+        further_problems: NOT_FOUND,
+        ..Route::new(Verb::Post, "/v1/stock/release", SALON, || to(stock::release))
+    },
+    Route {
+        summary: "Take goods, reserved ones or others",
+        body: Some(schema::<ConsumeStock>),
+        success: ok::<StockConsumed>(),
+        further_problems: NOT_FOUND_OR_CONFLICT,
+        ..Route::new(Verb::Post, "/v1/stock/consume", SALON, || to(stock::consume))
+    },
+    Route {
+        summary: "The salon's figures",
+        query: Some(schema::<DashboardQuery>),
+        success: ok::<Dashboard>(),
+        ..Route::new(Verb::Get, "/v1/admin/dashboard", MANAGERS, || to(figures::dashboard))
+    },
+    Route {
+        summary: "What was booked, by day, month, staff member or service",
+        query: Some(schema::<RevenueQuery>),
+        success: ok::<Listing<Revenue>>(),
+        ..Route::new(Verb::Get, "/v1/admin/revenue", MANAGERS, || to(figures::revenue))
+    },
+    Route {
+        summary: "The stock of all products, and what should be ordered",
+        query: Some(schema::<InventoryQuery>),
+        success: ok::<Listing<InventoryItem>>(),
+        ..Route::new(Verb::Get, "/v1/admin/inventory", MANAGERS, || to(figures::inventory))
     },
     Route {
         summary: "Whether the process answers",

@@ -40,7 +40,11 @@ impl FieldErrors {
     pub fn of(value: &impl Validate) -> Result<(), Problem> {
         let mut errors = FieldErrors::default();
         value.validate(&mut errors);
-        if errors.0.is_empty() { Ok(()) } else { Err(Problem::invalid(errors.0)) }
+        errors.none()
+    }
+
+    pub fn none(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::invalid(self.0)) }
     }
 
     pub fn require(&mut self, holds: bool, field: &str, message: impl Into<String>) {

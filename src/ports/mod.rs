@@ -14,11 +14,12 @@ pub use commands::{
 };
 pub use customers::{Customers, CustomersError};
 pub use queries::{
-    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
-    SLOTS_MAX, Scope, SlotOffer, UtilisationDay,
+    AvailabilityQuery, BookingFilter, BookingOrder, BookingView, Dashboard, LoyaltyEntry, LoyaltyView, Page, Queries,
+    QueryError, RevenueBy, RevenueOf, RevenueQuery, RevenueRow, SLOTS_MAX, Scope, SlotOffer, StockMovement, StockView,
+    UtilisationDay,
 };
 pub use readiness::Readiness;
 pub use reference::{
-    HoursException, Invited, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference, ReferenceError,
-    ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
+    HoursException, Invited, NewMember, NewProduct, NewService, NewStaff, NewTimeOff, Precondition, ProductChange,
+    Reference, ReferenceError, ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };

@@ -1,12 +1,15 @@
 use codeccloud_actors::aggregates::loyalty_balance::{LoyaltyBalance, LoyaltyBalanceEvent, PointsExpired};
 use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::event::EventBody;
-use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, ServiceId, StaffId, TenantId, Version};
+use codeccloud_actors::money::Currency;
+use codeccloud_actors::projections::revenue::Figures;
 use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};
 use codeccloud_actors::time::{Slot, Timestamp};
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
+use uuid::Uuid;
 
 /// Reads. Each waits, up to a bound, until it sees what the same user wrote before.
 ///
@@ -40,6 +43,33 @@ pub trait Queries: Send + Sync + 'static {
         from: Date,
         to: Date,
     ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>>;
+
+    /// `NotFound` for a product that isn't there; one that was never moved has an empty stock at version 0.
+    fn stock(&self, scope: Scope, product_id: ProductId) -> BoxFuture<'_, Result<StockView, QueryError>>;
+
+    /// Newest first. A reservation whose time is up has its movement once the next command has written it.
+    fn stock_movements(
+        &self,
+        scope: Scope,
+        product_id: ProductId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<StockMovement>, QueryError>>;
+
+    /// The stock of each of the tenant's products, ascending by their ids.
+    fn inventory(&self, scope: Scope) -> BoxFuture<'_, Result<Vec<StockView>, QueryError>>;
+
+    /// `from` to `to`, both included, in the tenant's calendar.
+    fn dashboard(
+        &self,
+        scope: Scope,
+        from: Date,
+        to: Date,
+        currency: Currency,
+    ) -> BoxFuture<'_, Result<Dashboard, QueryError>>;
+
+    /// Ascending by what it is broken down by; what has no bookings is left out.
+    fn revenue(&self, scope: Scope, query: RevenueQuery) -> BoxFuture<'_, Result<Vec<RevenueRow>, QueryError>>;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -179,6 +209,75 @@ pub struct UtilisationDay {
     pub date: Date,
     pub booked_minutes: u32,
     pub working_minutes: u32,
+}
+
+/// What there is at the time of the question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockView {
+    pub product_id: ProductId,
+    pub on_hand: i64,
+    /// Reservations whose time is up don't count, whether or not a movement says so yet.
+    pub reserved: i64,
+    pub version: Version,
+}
+
+impl StockView {
+    pub fn available(&self) -> i64 {
+        self.on_hand - self.reserved
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockMovement {
+    pub version: Version,
+    pub quantity_delta: i64,
+    pub reserved_delta: i64,
+    /// A code.
+    pub reason: String,
+    pub reservation_id: Option<Uuid>,
+    pub occurred_at: Timestamp,
+}
+
+/// Figures count a booking on the local day on which its slot begins, whatever has become of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dashboard {
+    pub figures: Figures,
+    /// Of those days of all people that have working hours on record and something booked.
+    pub booked_minutes: u64,
+    pub working_minutes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevenueQuery {
+    /// Both included, in the tenant's calendar; by month, the whole months in which they lie.
+    pub from: Date,
+    pub to: Date,
+    pub currency: Currency,
+    pub by: RevenueBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevenueBy {
+    Day,
+    Month,
+    Staff,
+    Service,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevenueRow {
+    pub of: RevenueOf,
+    pub figures: Figures,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RevenueOf {
+    Day(Date),
+    /// Its first day.
+    Month(Date),
+    Staff(StaffId),
+    /// `None` only for bookings that were brought in without.
+    Service(Option<ServiceId>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use codeccloud_actors::envelope::{Caller, Role};
-use codeccloud_actors::ids::{ServiceId, StaffId, TenantId, UserId};
+use codeccloud_actors::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
 use codeccloud_actors::money::Money;
 use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::time::Slot;
@@ -44,6 +44,23 @@ pub trait Reference: Send + Sync + 'static {
         caller: Caller,
         id: ServiceId,
         change: ServiceChange,
+        precondition: Option<Precondition>,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>>;
+
+    fn create_product(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        new: NewProduct,
+        idempotency: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(ProductId, bool), ReferenceError>>;
+
+    fn change_product(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: ProductId,
+        change: ProductChange,
         precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>>;
 
@@ -133,6 +150,26 @@ pub struct ServiceChange {
     pub active: Option<bool>,
     /// `Some(None)` is everyone.
     pub staff_ids: Option<Option<Vec<StaffId>>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewProduct {
+    pub sku: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub price: Money,
+    pub minimum_stock: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ProductChange {
+    pub sku: Option<String>,
+    pub name: Option<String>,
+    /// `Some(None)` is none.
+    pub description: Option<Option<String>>,
+    pub price: Option<Money>,
+    pub active: Option<bool>,
+    pub minimum_stock: Option<u32>,
 }
 
 #[derive(Debug, Clone)]

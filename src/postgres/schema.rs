@@ -113,6 +113,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0017_stages.up.sql"),
         include_str!("../../schema/0017_stages.down.sql"),
     ),
+    Migration::new(
+        25,
+        "products",
+        include_str!("../../schema/0025_products.up.sql"),
+        include_str!("../../schema/0025_products.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
@@ -134,6 +140,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     (3, &["vault_customers"]),
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
     (15, &["appointments", "loyalty_ledger"]),
+    (25, &["product_details"]),
 ];
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use codeccloud_actors::ids::{BookingId, CustomerId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, StaffId, TenantId, Version};
+use codeccloud_actors::money::Currency;
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 
 use crate::ports::{
-    AvailabilityQuery, BookingFilter, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError, Reference,
-    Scope, SlotOffer, UtilisationDay,
+    AvailabilityQuery, BookingFilter, BookingView, Dashboard, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
+    Reference, RevenueQuery, RevenueRow, Scope, SlotOffer, StockMovement, StockView, UtilisationDay,
 };
 
 /// The stage is the one that memory has. A query that is answered in the other mode because of that sees what was there a
@@ -65,5 +66,37 @@ impl Queries for StagedQueries {
         to: Date,
     ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
         self.of(scope.tenant_id).staff_utilisation(scope, staff_id, from, to)
+    }
+
+    fn stock(&self, scope: Scope, product_id: ProductId) -> BoxFuture<'_, Result<StockView, QueryError>> {
+        self.of(scope.tenant_id).stock(scope, product_id)
+    }
+
+    fn stock_movements(
+        &self,
+        scope: Scope,
+        product_id: ProductId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<StockMovement>, QueryError>> {
+        self.of(scope.tenant_id).stock_movements(scope, product_id, before, limit)
+    }
+
+    fn inventory(&self, scope: Scope) -> BoxFuture<'_, Result<Vec<StockView>, QueryError>> {
+        self.of(scope.tenant_id).inventory(scope)
+    }
+
+    fn dashboard(
+        &self,
+        scope: Scope,
+        from: Date,
+        to: Date,
+        currency: Currency,
+    ) -> BoxFuture<'_, Result<Dashboard, QueryError>> {
+        self.of(scope.tenant_id).dashboard(scope, from, to, currency)
+    }
+
+    fn revenue(&self, scope: Scope, query: RevenueQuery) -> BoxFuture<'_, Result<Vec<RevenueRow>, QueryError>> {
+        self.of(scope.tenant_id).revenue(scope, query)
     }
 }

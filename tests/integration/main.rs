@@ -18,6 +18,7 @@ mod projection_saves;
 mod reference;
 mod schema;
 mod start_and_stop;
+mod stock;
 mod support;
 mod trace;
 mod upkeep;

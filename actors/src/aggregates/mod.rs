@@ -2,3 +2,4 @@
 
 pub mod loyalty_balance;
 pub mod staff_utilisation;
+pub mod stock_item;

@@ -6,7 +6,9 @@
 
 pub mod appointment_summaries;
 pub mod availability;
+pub mod inventory;
 pub mod loyalty_balances;
+pub mod revenue;
 pub mod staff_utilisation;
 
 mod fold;

@@ -11,7 +11,9 @@ use tokio::sync::{Mutex, oneshot};
 use crate::ports::{Clock, Feed, FeedCursor, ProjectionOperators, ProjectionStatus, ProjectionStore, StoreError};
 use crate::projections::appointment_summaries::AppointmentSummaries;
 use crate::projections::availability::Availability;
+use crate::projections::inventory::Inventory;
 use crate::projections::loyalty_balances::LoyaltyBalances;
+use crate::projections::revenue::Revenue;
 use crate::projections::staff_utilisation::StaffUtilisationDays;
 use crate::projections::{Fold, Projection};
 use crate::time::Timestamp;
@@ -29,6 +31,8 @@ pub struct Projections {
     pub appointment_summaries: ProjectionHandle<AppointmentSummaries>,
     pub staff_utilisation: ProjectionHandle<StaffUtilisationDays>,
     pub loyalty_balances: ProjectionHandle<LoyaltyBalances>,
+    pub inventory: ProjectionHandle<Inventory>,
+    pub revenue: ProjectionHandle<Revenue>,
 }
 
 pub struct ProjectionPorts {
@@ -74,6 +78,8 @@ impl Projections {
             appointment_summaries: ProjectionHandle::start(&ports, settings, &arbiter).await?,
             staff_utilisation: ProjectionHandle::start(&ports, settings, &arbiter).await?,
             loyalty_balances: ProjectionHandle::start(&ports, settings, &arbiter).await?,
+            inventory: ProjectionHandle::start(&ports, settings, &arbiter).await?,
+            revenue: ProjectionHandle::start(&ports, settings, &arbiter).await?,
         };
         // The bus begins at the newest checkpoint; who is behind it catches up by itself.
         let cursors: Vec<FeedCursor> = projections.each().map(|projection| projection.status().cursor).collect();
@@ -97,14 +103,23 @@ impl Projections {
         Arbiter::new().spawn(orders::follow(self.clone(), operators));
     }
 
-    pub fn all(&self) -> [&dyn AnyProjection; 4] {
-        [&self.availability, &self.appointment_summaries, &self.staff_utilisation, &self.loyalty_balances]
+    pub fn all(&self) -> [&dyn AnyProjection; 6] {
+        self.handles().map(|projection| projection as &dyn AnyProjection)
     }
 
     fn each(&self) -> impl Iterator<Item = &dyn CatchesUp> {
-        let all: [&dyn CatchesUp; 4] =
-            [&self.availability, &self.appointment_summaries, &self.staff_utilisation, &self.loyalty_balances];
-        all.into_iter()
+        self.handles().into_iter()
+    }
+
+    fn handles(&self) -> [&dyn CatchesUp; 6] {
+        [
+            &self.availability,
+            &self.appointment_summaries,
+            &self.staff_utilisation,
+            &self.loyalty_balances,
+            &self.inventory,
+            &self.revenue,
+        ]
     }
 
     /// Saves all; for a graceful stop.

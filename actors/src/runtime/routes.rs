@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::aggregate::Aggregate;
 use crate::aggregates::loyalty_balance::LoyaltyBalance;
 use crate::aggregates::staff_utilisation::StaffUtilisation;
+use crate::aggregates::stock_item::StockItem;
 use crate::command::Command;
 use crate::ids::StreamId;
 use crate::sagas::booking::BookingSaga;
@@ -21,18 +22,20 @@ pub(super) trait Routed: Aggregate + Unpin {}
 
 impl Routed for StaffUtilisation {}
 impl Routed for LoyaltyBalance {}
+impl Routed for StockItem {}
 impl Routed for BookingSaga {}
 
 #[derive(Default)]
 pub(super) struct Routers {
     staff_utilisation: Router<StaffUtilisation>,
     loyalty_balance: Router<LoyaltyBalance>,
+    stock_item: Router<StockItem>,
     booking: Router<BookingSaga>,
 }
 
 impl Routers {
-    pub fn each(&self) -> [&dyn AnyRouter; 3] {
-        [&self.staff_utilisation, &self.loyalty_balance, &self.booking]
+    pub fn each(&self) -> [&dyn AnyRouter; 4] {
+        [&self.staff_utilisation, &self.loyalty_balance, &self.stock_item, &self.booking]
     }
 }
 
@@ -43,6 +46,9 @@ impl Shared {
         match command {
             Command::StaffUtilisation(id, command) => self.send(&routers.staff_utilisation, id.0, command, execution),
             Command::LoyaltyBalance(id, command) => self.send(&routers.loyalty_balance, id.0, command, execution),
+            Command::StockItem(command) => {
+                self.send(&routers.stock_item, command.product_id().0, command, execution);
+            }
             Command::Booking(id, command) => self.send(&routers.booking, id.0, command, execution),
         }
     }

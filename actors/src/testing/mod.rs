@@ -10,4 +10,7 @@ pub use clock::ManualClock;
 pub use given::{Given, Then};
 pub use ids::SeededIds;
 pub use memory::{Fault, MemoryStore};
-pub use salon::{ANNA, BEA, COLOUR, HAIRCUT, MASSAGE, booking_id, context, salon, service, slot, staff_member, time};
+pub use salon::{
+    ANNA, BALM, BEA, COLOUR, HAIRCUT, MASSAGE, SHAMPOO, WAX, booking_id, context, product, salon, service, slot,
+    staff_member, time,
+};

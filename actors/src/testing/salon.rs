@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::aggregate::Context;
 use crate::envelope::{Caller, Role};
-use crate::ids::{BookingId, ServiceId, StaffId, TenantId, UserId};
+use crate::ids::{BookingId, ProductId, ServiceId, StaffId, TenantId, UserId};
 use crate::money::{Currency, Money};
 use crate::reference::{
-    LocalInterval, LoyaltyRules, Member, MemberRole, Service, StaffAvailability, StaffMember, TenantReference,
+    LocalInterval, LoyaltyRules, Member, MemberRole, Product, Service, StaffAvailability, StaffMember, TenantReference,
 };
 use crate::time::{Slot, Timestamp};
 
@@ -26,6 +26,12 @@ pub const HAIRCUT: ServiceId = ServiceId(Uuid::from_u128(0x51));
 pub const COLOUR: ServiceId = ServiceId(Uuid::from_u128(0x52));
 /// 30 minutes, no buffers, Bea only.
 pub const MASSAGE: ServiceId = ServiceId(Uuid::from_u128(0x53));
+
+/// Of each of these there should be 5 at least.
+pub const SHAMPOO: ProductId = ProductId(Uuid::from_u128(0x61));
+pub const BALM: ProductId = ProductId(Uuid::from_u128(0x62));
+/// Not sold any more.
+pub const WAX: ProductId = ProductId(Uuid::from_u128(0x63));
 
 const OWNER: UserId = UserId(Uuid::from_u128(0x01));
 
@@ -46,6 +52,13 @@ pub fn salon() -> TenantReference {
         loyalty: LoyaltyRules::default(),
         services: [service(HAIRCUT, 60), colour, massage].map(|service| (service.id, service)).into(),
         staff: [staff_member(ANNA), bea].map(|member| (member.id, member)).into(),
+        products: [
+            product(SHAMPOO, "Shampoo"),
+            product(BALM, "Balm"),
+            Product { active: false, ..product(WAX, "Wax") },
+        ]
+        .map(|product| (product.id, product))
+        .into(),
         members: HashMap::from([(OWNER, Member { role: MemberRole::Owner })]),
     }
 }
@@ -73,6 +86,18 @@ pub fn staff_member(id: StaffId) -> StaffMember {
         color: "#336699".to_owned(),
         active: true,
         availability: StaffAvailability::default(),
+    }
+}
+
+pub fn product(id: ProductId, name: &str) -> Product {
+    Product {
+        id,
+        sku: name.to_lowercase(),
+        name: name.to_owned(),
+        description: None,
+        price: Money { currency: Currency::Chf, amount: 2_450 },
+        active: true,
+        minimum_stock: 5,
     }
 }
 

@@ -12,7 +12,9 @@ use codeccloud_actors::ids::{Position, TenantId};
 use codeccloud_actors::projections::Projection;
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::projections::availability::Availability;
+use codeccloud_actors::projections::inventory::Inventory;
 use codeccloud_actors::projections::loyalty_balances::LoyaltyBalances;
+use codeccloud_actors::projections::revenue::Revenue;
 use codeccloud_actors::projections::staff_utilisation::StaffUtilisationDays;
 
 use self::saved::SavedProjections;
@@ -60,8 +62,14 @@ pub(super) struct Stop {
     tenant: String,
 }
 
-const NAMES: [&str; 4] =
-    [Availability::NAME, AppointmentSummaries::NAME, StaffUtilisationDays::NAME, LoyaltyBalances::NAME];
+const NAMES: [&str; 6] = [
+    Availability::NAME,
+    AppointmentSummaries::NAME,
+    StaffUtilisationDays::NAME,
+    LoyaltyBalances::NAME,
+    Inventory::NAME,
+    Revenue::NAME,
+];
 
 type Failure = Box<dyn std::error::Error>;
 

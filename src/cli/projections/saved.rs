@@ -3,7 +3,9 @@ use std::time::{Duration, Instant};
 use codeccloud_actors::ports::{Feed, ProjectionStatus, ProjectionStore};
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::projections::availability::Availability;
+use codeccloud_actors::projections::inventory::Inventory;
 use codeccloud_actors::projections::loyalty_balances::LoyaltyBalances;
+use codeccloud_actors::projections::revenue::Revenue;
 use codeccloud_actors::projections::staff_utilisation::StaffUtilisationDays;
 use codeccloud_actors::projections::{Fold, Projection};
 
@@ -53,6 +55,8 @@ impl SavedProjections {
             self.one::<AppointmentSummaries>(mode).await?,
             self.one::<StaffUtilisationDays>(mode).await?,
             self.one::<LoyaltyBalances>(mode).await?,
+            self.one::<Inventory>(mode).await?,
+            self.one::<Revenue>(mode).await?,
         ])
     }
 

@@ -15,7 +15,7 @@ impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Problem {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::Staff(_) | Refusal::Loyalty(_) => Problem::new(Slug::Conflict, detail),
+            Refusal::Staff(_) | Refusal::Loyalty(_) | Refusal::Stock(_) => Problem::new(Slug::Conflict, detail),
             Refusal::Booking(refusal) => Problem::new(slug_of(refusal), detail),
             Refusal::VersionMismatch { .. } => Problem::new(Slug::PreconditionFailed, detail),
             Refusal::NotFound(_) => Problem::new(Slug::NotFound, detail),

@@ -6,11 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use codeccloud_actors::ids::StaffId;
 use codeccloud_actors::reference::{StaffAvailability, TenantReference};
 use jiff::civil::Date;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, LocalTime};
 use crate::http::extractors::Body;
+use crate::http::openapi::calendar_day;
 use crate::http::problem::Problem;
 use crate::http::session::Session;
 use crate::http::validate::{FieldErrors, Validate};
@@ -174,9 +175,4 @@ impl From<WeekdayHours> for ports::WorkingHours {
 /// Of an `Option`, the document would say that it may be absent.
 fn week_or_null(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<Option<Vec<WeekdayHours>>>()
-}
-
-/// How the document describes one.
-pub fn calendar_day(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date", "examples": ["2030-01-31"] })
 }

@@ -5,9 +5,9 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hours::calendar_day;
 use crate::http::Door;
 use crate::http::extractors::Query;
+use crate::http::openapi::calendar_day;
 use crate::http::paging::Listing;
 use crate::http::problem::Problem;
 use crate::http::session::Session;

@@ -120,7 +120,13 @@ fn expected(route: &Route, role: Role) -> bool {
         }
         (Verb::Get, "/v1/staff/{staffId}/working-hours") => member || role == Role::Service,
         (Verb::Get, "/v1/staff/{staffId}/time-off") => member,
-        (_, path) if path.starts_with("/v1/staff") || path.starts_with("/v1/services") => manager,
+        (Verb::Get, path) if path.starts_with("/v1/products") => member || role == Role::Service,
+        (_, path) if path.starts_with("/v1/stock/") => member || role == Role::Service,
+        (_, path)
+            if ["/v1/staff", "/v1/services", "/v1/products", "/v1/admin/"].iter().any(|p| path.starts_with(p)) =>
+        {
+            manager
+        }
         (_, path) => panic!("a route that the contract's sentence doesn't know: {path}"),
     }
 }

@@ -1,16 +1,21 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use codeccloud_actors::aggregate::Aggregate;
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
+use codeccloud_actors::aggregates::stock_item::{StockItem, StockItemEvent, StockReceived};
 use codeccloud_actors::answer::{StateView, Verdict};
 use codeccloud_actors::command::Command;
 use codeccloud_actors::envelope::{Caller, Role};
-use codeccloud_actors::ids::{BookingId, CustomerId, EventId, ServiceId, StaffId, TenantId, UserId, Version};
+use codeccloud_actors::ids::{
+    BookingId, CustomerId, EventId, ProductId, ServiceId, StaffId, TenantId, UserId, Version,
+};
 use codeccloud_actors::money::{Currency, Money};
+use codeccloud_actors::projections::revenue::{Figures, Tally};
 use codeccloud_actors::reference::{Member, MemberRole, TenantReference};
 use codeccloud_actors::refusal::Refusal;
 use codeccloud_actors::sagas::booking::{BookingCommand, BookingDetails, BookingSaga, BookingStatus};
-use codeccloud_actors::testing::{ANNA, HAIRCUT, salon, slot, time};
+use codeccloud_actors::testing::{ANNA, BALM, HAIRCUT, SHAMPOO, WAX, salon, slot, time};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending, ready};
 use jiff::civil::Date;
@@ -112,7 +117,11 @@ impl Commands for House {
                 let (version, event_id) = (Version(3), EventId(Uuid::from_u128(0xE)));
                 let (booking, balance) =
                     (BookingSaga { details: Some(after(&request.command)) }, LoyaltyBalance::default());
+                let mut stock = StockItem::default();
+                let received = StockReceived { movement_id: Uuid::nil(), quantity: 12 };
+                stock.evolve(&StockItemEvent::Received(received), time("2027-02-01T09:00:00Z"));
                 let state = match &request.command {
+                    Command::StockItem(_) => StateView::StockItem(&stock),
                     Command::LoyaltyBalance(..) => StateView::LoyaltyBalance(&balance),
                     Command::Booking(..) | Command::StaffUtilisation(..) => StateView::Booking(&booking),
                 };
@@ -219,6 +228,65 @@ impl Queries for House {
             vec![UtilisationDay { staff_id, date, booked_minutes: 60, working_minutes: 480 }],
         )
     }
+
+    fn stock(&self, _: Scope, product_id: ProductId) -> BoxFuture<'_, Result<StockView, QueryError>> {
+        self.query(format!("stock of {product_id}"), stock_of(product_id))
+    }
+
+    fn stock_movements(
+        &self,
+        _: Scope,
+        product_id: ProductId,
+        before: Option<Version>,
+        _: usize,
+    ) -> BoxFuture<'_, Result<Page<StockMovement>, QueryError>> {
+        let movement = StockMovement {
+            version: Version(7),
+            quantity_delta: -1,
+            reserved_delta: 0,
+            reason: "damage".to_owned(),
+            reservation_id: None,
+            occurred_at: time("2027-02-01T09:00:00Z"),
+        };
+        let page = Page { items: vec![movement], more: true };
+        self.query(format!("movements of {product_id} before {before:?}"), page)
+    }
+
+    fn inventory(&self, _: Scope) -> BoxFuture<'_, Result<Vec<StockView>, QueryError>> {
+        self.query("inventory".to_owned(), [SHAMPOO, BALM, WAX].map(stock_of).to_vec())
+    }
+
+    fn dashboard(
+        &self,
+        _: Scope,
+        from: Date,
+        to: Date,
+        currency: Currency,
+    ) -> BoxFuture<'_, Result<Dashboard, QueryError>> {
+        let dashboard = Dashboard { figures: figures(), booked_minutes: 360, working_minutes: 480 };
+        self.query(format!("dashboard {from} {to} {currency:?}"), dashboard)
+    }
+
+    fn revenue(&self, _: Scope, query: RevenueQuery) -> BoxFuture<'_, Result<Vec<RevenueRow>, QueryError>> {
+        let of = match query.by {
+            RevenueBy::Day => RevenueOf::Day(query.from),
+            RevenueBy::Month => RevenueOf::Month(query.from.first_of_month()),
+            RevenueBy::Staff => RevenueOf::Staff(ANNA),
+            RevenueBy::Service => RevenueOf::Service(Some(HAIRCUT)),
+        };
+        self.query(format!("{query:?}"), vec![RevenueRow { of, figures: figures() }])
+    }
+}
+
+/// Of shampoo there is enough.
+fn stock_of(product_id: ProductId) -> StockView {
+    let reserved = if product_id == SHAMPOO { 2 } else { 8 };
+    StockView { product_id, on_hand: 12, reserved, version: Version(3) }
+}
+
+fn figures() -> Figures {
+    let tally = |count| Tally { count, cents: 8_000 * count };
+    Figures { booked: tally(6), completed: tally(3), cancelled: tally(2), no_show: tally(1) }
 }
 
 impl Customers for House {
@@ -304,6 +372,30 @@ impl Reference for House {
         _: Caller,
         _: ServiceId,
         change: ServiceChange,
+        precondition: Option<Precondition>,
+    ) -> BoxFuture<'_, Result<(), ReferenceError>> {
+        if precondition.is_some_and(|holds| !holds(&self.reference)) {
+            return ready(Err(ReferenceError::Outdated)).boxed();
+        }
+        self.changed(format!("{change:?}"), ())
+    }
+
+    fn create_product(
+        &self,
+        _: TenantId,
+        _: Caller,
+        new: NewProduct,
+        _: Option<IdempotencyKey>,
+    ) -> BoxFuture<'_, Result<(ProductId, bool), ReferenceError>> {
+        self.changed(format!("{new:?}"), (SHAMPOO, self.replays))
+    }
+
+    fn change_product(
+        &self,
+        _: TenantId,
+        _: Caller,
+        _: ProductId,
+        change: ProductChange,
         precondition: Option<Precondition>,
     ) -> BoxFuture<'_, Result<(), ReferenceError>> {
         if precondition.is_some_and(|holds| !holds(&self.reference)) {

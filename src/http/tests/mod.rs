@@ -8,6 +8,7 @@ mod headers;
 pub mod house;
 mod pages;
 mod resources;
+mod stock;
 
 use std::sync::Arc;
 use std::time::Duration;

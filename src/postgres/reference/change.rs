@@ -91,6 +91,11 @@ impl Change<'_> {
         self.lock(sql, id, "service").await
     }
 
+    pub async fn lock_product(&self, id: Uuid) -> Result<(), ReferenceError> {
+        let sql = "SELECT FROM products WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE";
+        self.lock(sql, id, "product").await
+    }
+
     async fn lock(&self, sql: &str, id: Uuid, what: &'static str) -> Result<(), ReferenceError> {
         let rows = self.query(sql, &[(&self.tenant_id, Type::UUID), (&id, Type::UUID)]).await?;
         found(rows.len() as u64, what)

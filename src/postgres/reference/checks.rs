@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use codeccloud_actors::money::Money;
+
 use crate::ports::{ReferenceError, WorkingHours};
 
 const NAME_LENGTH_MAX: usize = 120;
@@ -25,6 +27,10 @@ pub(super) fn within(
 ) -> Result<i32, ReferenceError> {
     let value = value.try_into().ok().filter(|value| range.contains(value));
     value.ok_or_else(|| invalid(field, format!("must lie between {} and {}", range.start(), range.end())))
+}
+
+pub(super) fn price_cents(price: Money) -> Result<i32, ReferenceError> {
+    within("price.amount", price.amount, 0..=i32::MAX)
 }
 
 pub(super) fn week(field: &'static str, hours: &[WorkingHours]) -> Result<(), ReferenceError> {

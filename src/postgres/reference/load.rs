@@ -20,7 +20,7 @@ const TENANTS: &str = "SELECT t.id, t.slug, t.name, s.time_zone, s.booking_horiz
 type Add = fn(&mut TenantReference, &Row);
 
 /// In this order, because what hangs on a service or a person is added to it. The tenant is the first column.
-const TABLES: [(&str, Add); 7] = [
+const TABLES: [(&str, Add); 8] = [
     (
         "SELECT tenant_id, user_id, role FROM tenant_members \
          WHERE revoked_at IS NULL AND ($1::uuid[] IS NULL OR tenant_id = ANY ($1))",
@@ -58,6 +58,13 @@ const TABLES: [(&str, Add); 7] = [
         "SELECT tenant_id, staff_id, starts_at, ends_at FROM staff_time_off \
          WHERE $1::uuid[] IS NULL OR tenant_id = ANY ($1) ORDER BY starts_at",
         rows::add_time_off,
+    ),
+    (
+        "SELECT p.tenant_id, p.id, p.sku, p.name, p.description, p.price_cents, p.currency, p.is_active, \
+             coalesce(d.minimum_stock, 0) \
+         FROM products p LEFT JOIN product_details d ON d.tenant_id = p.tenant_id AND d.product_id = p.id \
+         WHERE $1::uuid[] IS NULL OR p.tenant_id = ANY ($1)",
+        rows::add_product,
     ),
 ];
 

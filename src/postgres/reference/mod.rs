@@ -7,6 +7,7 @@ mod change;
 mod checks;
 mod hours;
 mod load;
+mod products;
 mod rows;
 mod services;
 mod staff;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use codeccloud_actors::envelope::Caller;
-use codeccloud_actors::ids::{ServiceId, StaffId, TenantId, UserId};
+use codeccloud_actors::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
 use codeccloud_actors::ports::{Ids, StoreError};
 use codeccloud_actors::reference::TenantReference;
 use futures_util::future::BoxFuture;
@@ -27,8 +28,8 @@ use self::change::Change;
 use self::strangers::Strangers;
 use super::{ConnectionPool, Connector, Database};
 use crate::ports::{
-    HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference,
-    ReferenceError, ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
+    HoursException, IdempotencyKey, NewMember, NewProduct, NewService, NewStaff, NewTimeOff, Precondition,
+    ProductChange, Reference, ReferenceError, ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };
 
 pub struct PostgresReference {
@@ -125,6 +126,45 @@ impl Reference for PostgresReference {
             change.lock_service(id.0).await?;
             change.demand(precondition).await?;
             services::update(&change, id.0, to).await?;
+            self.finish(change).await
+        })
+    }
+
+    fn create_product(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        new: NewProduct,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Answer<'_, (ProductId, bool)> {
+        Box::pin(async move {
+            let mut client = self.member().await?;
+            let change = Change::begin(&mut client, tenant_id, caller).await?;
+            let id = self.ids.uuid();
+            if let Some(first) = change.claim(idempotency, self.ids.uuid(), &[id]).await? {
+                return Ok((ProductId(first[0]), true));
+            }
+            products::create(&change, id, new).await?;
+            self.finish(change).await?;
+            Ok((ProductId(id), false))
+        })
+    }
+
+    fn change_product(
+        &self,
+        tenant_id: TenantId,
+        caller: Caller,
+        id: ProductId,
+        change: ProductChange,
+        precondition: Option<Precondition>,
+    ) -> Answer<'_, ()> {
+        let to = change;
+        Box::pin(async move {
+            let mut client = self.member().await?;
+            let change = Change::begin(&mut client, tenant_id, caller).await?;
+            change.lock_product(id.0).await?;
+            change.demand(precondition).await?;
+            products::update(&change, id.0, to).await?;
             self.finish(change).await
         })
     }

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use codeccloud_actors::ids::{ServiceId, StaffId, TenantId, UserId};
+use codeccloud_actors::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
 use codeccloud_actors::money::{Currency, Money};
 use codeccloud_actors::reference::{
-    LocalInterval, LoyaltyRules, LoyaltyTier, Member, MemberRole, Service, StaffAvailability, StaffMember,
+    LocalInterval, LoyaltyRules, LoyaltyTier, Member, MemberRole, Product, Service, StaffAvailability, StaffMember,
     TenantReference, WeeklyHours,
 };
 use codeccloud_actors::stage::Stage;
@@ -38,6 +38,7 @@ pub(super) fn tenant(row: &Row) -> TenantReference {
         loyalty: loyalty(tenant_id, row),
         services: HashMap::new(),
         staff: HashMap::new(),
+        products: HashMap::new(),
         members: HashMap::new(),
     }
 }
@@ -163,6 +164,24 @@ pub(super) fn add_time_off(tenant: &mut TenantReference, row: &Row) {
     if let Some(member) = tenant.staff.get_mut(&StaffId(row.get(1))) {
         member.availability.time_off.extend(Slot::new(start, end));
     }
+}
+
+pub(super) fn add_product(tenant: &mut TenantReference, row: &Row) {
+    let id = ProductId(row.get(1));
+    let Some(currency) = Currency::parse(row.get(6)) else {
+        tracing::error!(tenant_id = %tenant.tenant_id, product_id = %id, "a product in an unknown currency is left out");
+        return;
+    };
+    let product = Product {
+        id,
+        sku: row.get(2),
+        name: row.get(3),
+        description: row.get(4),
+        price: Money { currency, amount: row.get::<_, i32>(5).into() },
+        active: row.get(7),
+        minimum_stock: unsigned(row.get(8)),
+    };
+    tenant.products.insert(id, product);
 }
 
 fn local_interval(start_minute: u16, end_minute: u16) -> LocalInterval {

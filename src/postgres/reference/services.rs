@@ -1,5 +1,4 @@
 use codeccloud_actors::ids::StaffId;
-use codeccloud_actors::money::Money;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ pub(super) async fn create(change: &Change<'_>, id: Uuid, new: NewService) -> Re
                VALUES ($1, $2, $3, $4, $5, $6)";
     let values = (
         checks::within("durationMinutes", new.duration_minutes, 1..=DAY_MINUTES)?,
-        price_cents(new.price)?,
+        checks::price_cents(new.price)?,
         new.price.currency.as_str(),
     );
     change
@@ -43,7 +42,7 @@ pub(super) async fn update(change: &Change<'_>, id: Uuid, to: ServiceChange) -> 
         checks::name("name", name)?;
     }
     let duration = to.duration_minutes.map(|value| checks::within("durationMinutes", value, 1..=DAY_MINUTES));
-    let (duration, price) = (duration.transpose()?, to.price.map(price_cents).transpose()?);
+    let (duration, price) = (duration.transpose()?, to.price.map(checks::price_cents).transpose()?);
     let currency = to.price.map(|price| price.currency.as_str());
     let sql = "UPDATE appointment_services SET name = coalesce($3, name), \
                    duration_minutes = coalesce($4, duration_minutes), price_cents = coalesce($5, price_cents), \
@@ -118,8 +117,4 @@ async fn put_qualified(change: &Change<'_>, id: Uuid, staff: Option<Vec<StaffId>
         Err(ReferenceError::NotFound(_)) => Err(invalid("staffIds", "must name staff of this workspace")),
         added => added.map(|_| ()),
     }
-}
-
-fn price_cents(price: Money) -> Result<i32, ReferenceError> {
-    checks::within("price.amount", price.amount, 0..=i32::MAX)
 }

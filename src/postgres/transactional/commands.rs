@@ -125,7 +125,8 @@ impl Rows {
         let place = match &submission.command {
             Command::Booking(_, BookingCommand::Create { .. })
             | Command::StaffUtilisation(..)
-            | Command::LoyaltyBalance(..) => None,
+            | Command::LoyaltyBalance(..)
+            | Command::StockItem(..) => None,
             Command::Booking(id, _) => self.places.seen(submission.tenant_id, *id).await.map_err(away)?,
         };
         let client = self.ports.callers.of(role).get().await.map_err(away)?;
@@ -209,7 +210,7 @@ impl Rows {
                 }
                 Ok((Loaded::Booking(appointment), None))
             }
-            command @ (Command::StaffUtilisation(..) | Command::LoyaltyBalance(..)) => {
+            command @ (Command::StaffUtilisation(..) | Command::LoyaltyBalance(..) | Command::StockItem(..)) => {
                 Ok((deciding.load(transaction, command).await?, None))
             }
         }

@@ -1,6 +1,7 @@
 //! A command's way through the aggregates that it concerns, each loaded from its rows.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use codeccloud_actors::aggregate::Aggregate;
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
@@ -14,7 +15,7 @@ use codeccloud_actors::ids::{EventId, Version};
 use codeccloud_actors::ports::Ids;
 use codeccloud_actors::refusal::Refusal;
 use codeccloud_actors::rows::{Decided, RowChange};
-use codeccloud_actors::runtime::Submission;
+use codeccloud_actors::runtime::{ExecutionError, Submission};
 use codeccloud_actors::sagas::booking::BookingSaga;
 use codeccloud_actors::time::Timestamp;
 use uuid::Uuid;
@@ -100,6 +101,10 @@ impl<'a> Deciding<'a> {
                 Some(asked) => transaction.calendar(&asked).await?,
                 None => Surroundings { calendar: Calendar::of(self.own_reservation()), is_locked: true },
             }),
+            Command::StockItem(..) => {
+                let reason = "stock is kept in scale mode only".to_owned();
+                return Err(ExecutionError::Unavailable { reason, retry_after: Duration::from_secs(60) }.into());
+            }
             Command::LoyaltyBalance(customer_id, _) => {
                 let (version, balance) = transaction.balance(*customer_id).await?;
                 Loaded::Balance(version, Box::new(balance))

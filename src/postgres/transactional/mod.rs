@@ -3,6 +3,7 @@
 
 mod commands;
 mod deciding;
+mod figures;
 mod lists;
 mod months;
 mod places;
@@ -10,6 +11,7 @@ mod queries;
 mod reading;
 mod refused;
 mod rows;
+mod stock;
 mod transaction;
 
 pub use commands::{CallerPools, TransactionalCommands, TransactionalPorts};

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalanceEvent;
 use codeccloud_actors::aggregates::staff_utilisation::{Calendar, SlotQuery, bookable_slots};
-use codeccloud_actors::ids::{BookingId, CustomerId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, StaffId, TenantId, Version};
+use codeccloud_actors::money::Currency;
 use codeccloud_actors::ports::Clock;
 use codeccloud_actors::reference::{StaffMember, TenantReference};
 use codeccloud_actors::time::Slot;
@@ -17,8 +18,8 @@ use super::places::Places;
 use super::reading::Reading;
 use super::rows::{self, APPOINTMENT, Appointment};
 use crate::ports::{
-    AvailabilityQuery, BookingFilter, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError, Reference,
-    SLOTS_MAX, Scope, SlotOffer, UtilisationDay,
+    AvailabilityQuery, BookingFilter, BookingView, Dashboard, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
+    Reference, RevenueQuery, RevenueRow, SLOTS_MAX, Scope, SlotOffer, StockMovement, StockView, UtilisationDay,
 };
 use crate::postgres::ConnectionPool;
 use crate::postgres::types::{PgDate, PgTime};
@@ -30,7 +31,7 @@ const BUSY: &str = "SELECT * FROM app_private.busy_slots($1, $2, $3)";
 
 /// Queries in MVP mode: from the tables, under the caller's own policies.
 pub struct TransactionalQueries {
-    ports: TransactionalQueryPorts,
+    pub(super) ports: TransactionalQueryPorts,
     places: Places,
 }
 
@@ -47,11 +48,11 @@ impl TransactionalQueries {
         TransactionalQueries { ports, places }
     }
 
-    async fn reading(&self, scope: Scope) -> Result<Reading<'_>, QueryError> {
+    pub(super) async fn reading(&self, scope: Scope) -> Result<Reading<'_>, QueryError> {
         Reading::new(&self.ports.callers, scope).await
     }
 
-    fn reference(&self, tenant_id: TenantId) -> Result<Arc<TenantReference>, QueryError> {
+    pub(super) fn reference(&self, tenant_id: TenantId) -> Result<Arc<TenantReference>, QueryError> {
         self.ports.reference.tenant(tenant_id).ok_or(QueryError::NotFound("tenant"))
     }
 
@@ -297,5 +298,37 @@ impl Queries for TransactionalQueries {
         to: Date,
     ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
         Box::pin(self.utilisation(scope, staff_id, from, to))
+    }
+
+    fn stock(&self, scope: Scope, product_id: ProductId) -> BoxFuture<'_, Result<StockView, QueryError>> {
+        Box::pin(self.stock_of(scope, product_id))
+    }
+
+    fn stock_movements(
+        &self,
+        scope: Scope,
+        product_id: ProductId,
+        before: Option<Version>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Page<StockMovement>, QueryError>> {
+        Box::pin(self.movements(scope, product_id, before, limit))
+    }
+
+    fn inventory(&self, scope: Scope) -> BoxFuture<'_, Result<Vec<StockView>, QueryError>> {
+        Box::pin(self.all_stock(scope))
+    }
+
+    fn dashboard(
+        &self,
+        scope: Scope,
+        from: Date,
+        to: Date,
+        currency: Currency,
+    ) -> BoxFuture<'_, Result<Dashboard, QueryError>> {
+        Box::pin(self.salon_figures(scope, from, to, currency))
+    }
+
+    fn revenue(&self, scope: Scope, query: RevenueQuery) -> BoxFuture<'_, Result<Vec<RevenueRow>, QueryError>> {
+        Box::pin(self.broken_down(scope, query))
     }
 }

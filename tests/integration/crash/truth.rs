@@ -13,7 +13,9 @@ use codeccloud_actors::ids::{BookingId, StaffId};
 use codeccloud_actors::ports::{Feed, ProjectionStore};
 use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, Summary};
 use codeccloud_actors::projections::availability::Availability;
+use codeccloud_actors::projections::inventory::Inventory;
 use codeccloud_actors::projections::loyalty_balances::LoyaltyBalances;
+use codeccloud_actors::projections::revenue::Revenue;
 use codeccloud_actors::projections::staff_utilisation::StaffUtilisationDays;
 use codeccloud_actors::projections::{Fold, Projection};
 use codeccloud_actors::sagas::booking::BookingStatus;
@@ -25,13 +27,15 @@ use uuid::Uuid;
 use super::front_ends::{Acknowledged, FrontEnds};
 use crate::support::{Salon, Server, connect, database_of};
 
-/// All four, folded here from the first event on.
+/// All six, folded here from the first event on.
 #[derive(Default)]
 struct Folds {
     availability: Fold<Availability>,
     summaries: Fold<AppointmentSummaries>,
     utilisation: Fold<StaffUtilisationDays>,
     loyalty: Fold<LoyaltyBalances>,
+    inventory: Fold<Inventory>,
+    revenue: Fold<Revenue>,
 }
 
 pub async fn check(data_dir: &Path, server: &Server, front_ends: &FrontEnds) {
@@ -56,6 +60,8 @@ pub async fn check(data_dir: &Path, server: &Server, front_ends: &FrontEnds) {
     is_saved(&store, &folds.summaries).await;
     is_saved(&store, &folds.utilisation).await;
     is_saved(&store, &folds.loyalty).await;
+    is_saved(&store, &folds.inventory).await;
+    is_saved(&store, &folds.revenue).await;
 }
 
 async fn streams_are_whole(client: &Client) {
@@ -90,6 +96,8 @@ impl Folds {
             folds.summaries.apply(&page.events, page.cursor);
             folds.utilisation.apply(&page.events, page.cursor);
             folds.loyalty.apply(&page.events, page.cursor);
+            folds.inventory.apply(&page.events, page.cursor);
+            folds.revenue.apply(&page.events, page.cursor);
             if page.caught_up {
                 assert!(folds.summaries.stopped.is_empty() && folds.availability.stopped.is_empty());
                 return folds;

@@ -32,6 +32,7 @@ impl Stream {
             loyalty,
             services: HashMap::new(),
             staff: HashMap::new(),
+            products: HashMap::new(),
             members: HashMap::new(),
         };
         let caller = Caller { user_id: UserId(Uuid::from_u128(2)), role: Role::Staff };

@@ -40,7 +40,8 @@ pub(super) fn decide(
             check_slot(slot, context, now)?;
             check_terms(slot, price, service, context)?;
             let (service_id, customer_id) = (Some(service_id), Some(customer_id));
-            let scheduled = BookingScheduled { staff_id, service_id, customer_id, slot, price };
+            let day = slot.start.date_in(&context.reference.zone);
+            let scheduled = BookingScheduled { staff_id, service_id, customer_id, slot, day, price };
             let reserve = StaffCommand::Reserve { staff_id, booking_id, service_id: service.id, slot };
             Ok(Decision::event(BookingEvent::Scheduled(scheduled)).asking(Command::StaffUtilisation(staff_id, reserve)))
         }
@@ -53,7 +54,8 @@ pub(super) fn decide(
             }
             let (staff_id, service_id, from) = (booking.staff_id, booking.service_id, booking.slot);
             let shift = StaffCommand::Move { staff_id, booking_id, service_id, from, to };
-            let rescheduled = BookingEvent::Rescheduled(BookingRescheduled { from, to });
+            let day = to.start.date_in(&context.reference.zone);
+            let rescheduled = BookingEvent::Rescheduled(BookingRescheduled { from, to, day });
             Ok(Decision::event(rescheduled).asking(Command::StaffUtilisation(staff_id, shift)))
         }
         BookingCommand::Confirm => {

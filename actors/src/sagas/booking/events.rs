@@ -1,3 +1,4 @@
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::events;
@@ -7,8 +8,8 @@ use crate::time::Slot;
 
 events! {
     pub enum BookingEvent for Booking {
-        Scheduled(BookingScheduled) = "booking_scheduled", version 1;
-        Rescheduled(BookingRescheduled) = "booking_rescheduled", version 1;
+        Scheduled(BookingScheduled) = "booking_scheduled", version 2;
+        Rescheduled(BookingRescheduled) = "booking_rescheduled", version 2;
         Confirmed(BookingConfirmed) = "booking_confirmed", version 1;
         CheckedIn(BookingCheckedIn) = "booking_checked_in", version 1;
         Completed(BookingCompleted) = "booking_completed", version 1;
@@ -24,6 +25,8 @@ pub struct BookingScheduled {
     pub service_id: Option<ServiceId>,
     pub customer_id: Option<CustomerId>,
     pub slot: Slot,
+    /// The tenant's calendar day on which the slot begins, so that folding needs no zone.
+    pub day: Date,
     pub price: Money,
 }
 
@@ -31,6 +34,8 @@ pub struct BookingScheduled {
 pub struct BookingRescheduled {
     pub from: Slot,
     pub to: Slot,
+    /// The tenant's calendar day on which `to` begins.
+    pub day: Date,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

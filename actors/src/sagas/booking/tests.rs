@@ -62,6 +62,7 @@ fn context(role: Role) -> Context {
         loyalty: LoyaltyRules::default(),
         services: HashMap::from([(SERVICE, service(SERVICE, true)), (SERVICE_GONE, service(SERVICE_GONE, false))]),
         staff: HashMap::from([(STAFF, member(STAFF, true)), (STAFF_GONE, member(STAFF_GONE, false))]),
+        products: HashMap::new(),
         members: HashMap::new(),
     };
     // A customer's user id is the customer id.
@@ -277,7 +278,8 @@ fn a_booking_is_the_fold_of_its_events() {
         assert_eq!((booking.created_at, booking.updated_at), (now(), later(minutes)));
         booking
     };
-    let booking = after(BookingEvent::Rescheduled(BookingRescheduled { from: slot_in(60, 60), to }), 1);
+    let moved = BookingRescheduled { from: slot_in(60, 60), to, day: to.start.date_in(&TimeZone::UTC) };
+    let booking = after(BookingEvent::Rescheduled(moved), 1);
     assert_eq!((booking.slot, booking.moved, booking.status), (to, true, BookingStatus::Scheduled));
     let booking = after(BookingEvent::Confirmed(BookingConfirmed {}), 2);
     assert_eq!(booking.status, BookingStatus::Confirmed);

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use codeccloud_actors::aggregate::Aggregate;
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
 use codeccloud_actors::aggregates::staff_utilisation::StaffUtilisation;
+use codeccloud_actors::aggregates::stock_item::StockItem;
 use codeccloud_actors::event::{Event, EventBody};
-use codeccloud_actors::ids::{AggregateType, BookingId, CustomerId, StaffId, StreamId, TenantId, Version};
+use codeccloud_actors::ids::{AggregateType, BookingId, CustomerId, ProductId, StaffId, StreamId, TenantId, Version};
 use codeccloud_actors::projections::appointment_summaries::{AppointmentSummaries, KEPT_DAYS, Of, Summary};
 use codeccloud_actors::projections::availability::Availability;
+use codeccloud_actors::projections::inventory::Inventory;
 use codeccloud_actors::projections::loyalty_balances::LoyaltyBalances;
 use codeccloud_actors::projections::staff_utilisation::StaffUtilisationDays;
 use codeccloud_actors::sagas::booking::{BookingEvent, BookingSaga, BookingStatus};
@@ -30,6 +32,7 @@ pub fn of_actors(house: &House) {
         match stream.aggregate_type {
             AggregateType::StaffUtilisation => assert_snapshot::<StaffUtilisation>(house, stream, head.0),
             AggregateType::LoyaltyBalance => assert_snapshot::<LoyaltyBalance>(house, stream, head.0),
+            AggregateType::StockItem => assert_snapshot::<StockItem>(house, stream, head.0),
             AggregateType::Booking => assert_snapshot::<BookingSaga>(house, stream, head.0),
         }
     }
@@ -58,6 +61,14 @@ pub fn of_loyalty_balances(house: &House, model: &LoyaltyBalances) {
         assert_eq!(model.balance(stream.tenant_id, CustomerId(stream.aggregate_id)), Some((state, *head)));
     }
     assert_eq!(model.balances().count(), customers.len());
+}
+
+pub fn of_inventory(house: &House, model: &Inventory) {
+    let items = states::<StockItem>(house);
+    for (stream, (state, head)) in &items {
+        assert_eq!(model.item(stream.tenant_id, ProductId(stream.aggregate_id)), Some((state, *head)));
+    }
+    assert_eq!(model.items().count(), items.len());
 }
 
 /// Each booking that begins at a time that is kept is in the list, or said to be in the store only.

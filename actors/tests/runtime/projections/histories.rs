@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyCommand;
+use codeccloud_actors::aggregates::stock_item::{AdjustmentReason, Lines, StockCommand};
 use codeccloud_actors::command::Command;
-use codeccloud_actors::ids::{BookingId, ServiceId, StaffId, TenantId};
+use codeccloud_actors::ids::{BookingId, ProductId, ServiceId, StaffId, TenantId};
 use codeccloud_actors::ports::{Clock, Ids};
 use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::runtime::{ExecutionError, RuntimeSettings};
 use codeccloud_actors::sagas::booking::BookingCommand;
-use codeccloud_actors::testing::{ANNA, BEA, COLOUR, HAIRCUT, MASSAGE, salon};
+use codeccloud_actors::testing::{ANNA, BALM, BEA, COLOUR, HAIRCUT, MASSAGE, SHAMPOO, salon};
 use codeccloud_actors::time::Slot;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -38,6 +39,10 @@ pub enum Step {
     Reverse {
         booking: usize,
     },
+    Stock {
+        at_home: bool,
+        change: StockChange,
+    },
     Wait {
         hours: i64,
     },
@@ -51,6 +56,26 @@ pub enum Change {
     Complete,
     NoShow,
     Cancel,
+}
+
+#[derive(Debug, Clone)]
+pub enum StockChange {
+    Move { product_id: ProductId, quantity: i32 },
+    Reserve { lines: Vec<(ProductId, u32)>, hours: i64 },
+    Consume { reservation: Option<usize>, lines: Vec<(ProductId, u32)> },
+    Release { reservation: usize },
+}
+
+fn any_stock_change() -> impl Strategy<Value = StockChange> {
+    let product = || prop::sample::select(vec![SHAMPOO, BALM]);
+    let lines = || prop::collection::vec((product(), 1..4_u32), 1..4);
+    prop_oneof![
+        4 => (product(), -3..9_i32).prop_map(|(product_id, quantity)| StockChange::Move { product_id, quantity }),
+        3 => (lines(), 1..200_i64).prop_map(|(lines, hours)| StockChange::Reserve { lines, hours }),
+        2 => (prop::option::of(any::<usize>()), lines())
+            .prop_map(|(reservation, lines)| StockChange::Consume { reservation, lines }),
+        1 => any::<usize>().prop_map(|reservation| StockChange::Release { reservation }),
+    ]
 }
 
 pub fn any_step() -> impl Strategy<Value = Step> {
@@ -73,6 +98,7 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         3 => (any::<bool>(), 0..3_u128, -60..60_i32)
             .prop_map(|(at_home, customer, points)| Step::Points { at_home, customer, points }),
         1 => any::<usize>().prop_map(|booking| Step::Reverse { booking }),
+        6 => (any::<bool>(), any_stock_change()).prop_map(|(at_home, change)| Step::Stock { at_home, change }),
         2 => hours.prop_map(|hours| Step::Wait { hours }),
     ]
 }
@@ -82,9 +108,9 @@ pub fn live_through(steps: Vec<Step>, inspect: impl FnOnce(&House)) {
     let system = actix::System::new();
     system.block_on(async {
         let house = House::new(RuntimeSettings { active_max: 6, snapshot_every: 7, ..settings() });
-        let mut bookings = Vec::new();
+        let (mut bookings, mut reservations) = (Vec::new(), Vec::new());
         for step in steps {
-            take(&house, &mut bookings, step).await;
+            take(&house, &mut bookings, &mut reservations, step).await;
         }
         house.runtime.passivate_all();
         house.thinned_to(0).await;
@@ -100,7 +126,7 @@ struct Booking {
     customer: u128,
 }
 
-async fn take(house: &House, bookings: &mut Vec<Booking>, step: Step) {
+async fn take(house: &House, bookings: &mut Vec<Booking>, reservations: &mut Vec<Uuid>, step: Step) {
     let slot_in = |hours: i64, minutes: u32| {
         let start = house.clock.now().plus_minutes(60 * hours);
         Slot::new(start, start.plus_minutes(minutes.into())).unwrap()
@@ -121,6 +147,10 @@ async fn take(house: &House, bookings: &mut Vec<Booking>, step: Step) {
                 ..0 => LoyaltyCommand::Redeem { redemption_id: house.ids.uuid(), points: points.unsigned_abs() },
             };
             (tenant(at_home), Command::LoyaltyBalance(customer(number), command))
+        }
+        Step::Stock { at_home, change } => {
+            let Some(command) = stock_command(house, reservations, change) else { return };
+            (tenant(at_home), Command::StockItem(command))
         }
         Step::Reverse { booking } => {
             let Some(booking) = chosen(booking) else { return };
@@ -144,6 +174,32 @@ async fn take(house: &House, bookings: &mut Vec<Booking>, step: Step) {
         }
     };
     ask(house, tenant_id, command).await;
+}
+
+/// `None` when it is about a reservation and there was none yet.
+fn stock_command(house: &House, reservations: &mut Vec<Uuid>, change: StockChange) -> Option<StockCommand> {
+    let movement_id = house.ids.uuid();
+    let chosen = |index: usize| reservations.get(index % reservations.len().max(1)).copied();
+    Some(match change {
+        StockChange::Move { product_id, quantity: quantity @ 0.. } => {
+            StockCommand::Receive { movement_id, product_id, quantity: quantity.unsigned_abs() }
+        }
+        StockChange::Move { product_id, quantity } => {
+            StockCommand::Adjust { movement_id, product_id, quantity, reason: AdjustmentReason::Loss }
+        }
+        StockChange::Reserve { lines, hours } => {
+            reservations.push(movement_id);
+            let expires_at = house.clock.now().plus_minutes(60 * hours);
+            StockCommand::Reserve { reservation_id: movement_id, lines: Lines::summed(lines)?, expires_at }
+        }
+        StockChange::Consume { reservation, lines } => {
+            let reservation_id = reservation.and_then(chosen);
+            StockCommand::Consume { movement_id, reservation_id, lines: Lines::summed(lines)? }
+        }
+        StockChange::Release { reservation } => {
+            StockCommand::Release { reservation_id: chosen(reservation)?, lines: Lines::of([SHAMPOO, BALM])? }
+        }
+    })
 }
 
 /// Until there is room for the actors that it takes. Whether it is accepted doesn't matter.

@@ -5,12 +5,15 @@ mod agreement;
 mod bus;
 mod histories;
 mod pages;
+mod revenue;
 
 use codeccloud_actors::ids::BookingId;
 use codeccloud_actors::ports::FeedCursor;
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::projections::availability::Availability;
+use codeccloud_actors::projections::inventory::Inventory;
 use codeccloud_actors::projections::loyalty_balances::LoyaltyBalances;
+use codeccloud_actors::projections::revenue::Revenue;
 use codeccloud_actors::projections::staff_utilisation::StaffUtilisationDays;
 use codeccloud_actors::projections::{Fold, Projection};
 use codeccloud_actors::sagas::booking::BookingCommand;
@@ -35,6 +38,8 @@ proptest! {
             agreement::of_availability(house, &folded::<Availability>(house, &cuts));
             agreement::of_staff_utilisation(house, &folded::<StaffUtilisationDays>(house, &cuts));
             agreement::of_loyalty_balances(house, &folded::<LoyaltyBalances>(house, &cuts));
+            agreement::of_inventory(house, &folded::<Inventory>(house, &cuts));
+            revenue::is_the_recount(house, &folded::<Revenue>(house, &cuts));
             agreement::of_appointment_summaries(house, &folded::<AppointmentSummaries>(house, &cuts));
         });
     }
