@@ -4,6 +4,7 @@
 
 use actix_web::web::to;
 
+use super::audit::{self, AuditEntry, AuditQuery};
 use super::bookings::{self, Availability, AvailabilityQuery, Booking, BookingChanged, BookingQuery};
 use super::bookings::{CancelBooking, CreateBooking, RescheduleBooking};
 use super::customers::{self, ChangeCustomer, Customer};
@@ -251,6 +252,12 @@ pub static ROUTES: &[Route] = &[
         versions: Versions::Change,
         further_problems: CONFLICT,
         ..Route::new(Verb::Post, "/v1/loyalty/{customerId}/adjust", MANAGERS, || to(loyalty::adjust))
+    },
+    Route {
+        summary: "What was changed in the workspace's rows, and by whom; newest first",
+        query: Some(schema::<AuditQuery>),
+        success: ok::<Listing<AuditEntry>>(),
+        ..Route::new(Verb::Get, "/v1/admin/audit", MANAGERS, || to(audit::list))
     },
     Route {
         summary: "Whether the process answers",
