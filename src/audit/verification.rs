@@ -21,6 +21,8 @@ pub struct Verification<'a> {
     summary: Summary,
     /// The seal before.
     last: Option<Vec<u8>>,
+    /// What they reached can't be told from what is new.
+    seals_are_missing: bool,
     unknown_key: Option<String>,
 }
 
@@ -39,13 +41,21 @@ pub struct Listed<'a> {
 impl<'a> Verification<'a> {
     /// `anchor` is the newest seal as it was noted outside of the database.
     pub fn new(keys: &'a SealKeys, anchor: Option<&'a Anchor>) -> Verification<'a> {
-        Verification { keys, anchor, summary: Summary::default(), last: None, unknown_key: None }
+        Verification {
+            keys,
+            anchor,
+            summary: Summary::default(),
+            last: None,
+            seals_are_missing: false,
+            unknown_key: None,
+        }
     }
 
     /// `Some` where the seal is sound: then its range's entries are to be looked at.
     pub fn seal(&mut self, seal: &Seal, mut found: impl FnMut(Finding)) -> Option<Listed<'a>> {
         let gap = seal.number > self.summary.last_seal + 1;
         if gap {
+            self.seals_are_missing = true;
             found(Finding::SealsRemoved { first: self.summary.last_seal + 1, last: seal.number - 1 });
         }
         if self.anchor.is_some_and(|anchor| anchor.number == seal.number && *anchor != Anchor::of(seal)) {
@@ -83,7 +93,7 @@ impl<'a> Verification<'a> {
 
     /// An entry beyond all seals of its cluster. `expected` where the sealer has yet to come that far.
     pub fn beyond(&mut self, entry: i64, tenant: Option<uuid::Uuid>, expected: bool, mut found: impl FnMut(Finding)) {
-        if expected {
+        if expected || self.seals_are_missing {
             self.summary.unsealed += 1;
         } else {
             found(Finding::SlippedIn { entry, tenant: tenant.map(codeccloud_actors::ids::TenantId) });

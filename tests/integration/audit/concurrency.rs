@@ -103,7 +103,7 @@ async fn a_sealer_that_hangs_holds_up_nobody() {
     let (writer, hanging) = (database.superuser().await, database.owner().await);
     write(&writer, 3).await;
     hanging.batch_execute("set role codeccloud_sealer; begin").await.unwrap();
-    let all = "select pg_advisory_xact_lock(7162247206946141025), count(*) from audit_log";
+    let all = "select pg_advisory_xact_lock(7165055918792729953), count(*) from audit_log";
     assert_eq!(hanging.query_typed(all, &[]).await.unwrap()[0].get::<_, i64>(1), 3);
     let seal = "insert into audit_seals values (1, 0, '0', 0, '0', 0, '', '1', now(), '', $1)";
     hanging.execute_typed(seal, &[(&b"".as_slice(), Type::BYTEA)]).await.unwrap();

@@ -19,7 +19,7 @@ async fn redump(from: &Database, to: &Database) {
     let file = dir.path().join("dump");
     let file = file.to_str().unwrap();
     run("pg_dump", &["--format=custom", "--file", file, &format!("--dbname={}", from.superuser_url())]);
-    let postgres = connect(&to.superuser_url().replacen("/codeccloud", "/postgres", 1)).await;
+    let postgres = connect(&to.superuser_url().replacen(":5432/codeccloud", ":5432/postgres", 1)).await;
     postgres.batch_execute("drop database codeccloud with (force)").await.unwrap();
     postgres.batch_execute("create database codeccloud owner codeccloud").await.unwrap();
     run("pg_restore", &["--exit-on-error", &format!("--dbname={}", to.superuser_url()), file]);

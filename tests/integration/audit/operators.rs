@@ -46,7 +46,7 @@ async fn a_sealer_that_is_killed_midway_goes_on_where_it_was() {
     let client = superuser(&dir).await;
     write_past(&client, 30_000).await;
     for round in 1..=3 {
-        let before = newest(&client).await;
+        let before = newest(&superuser(&dir).await).await;
         until("it seals", async || newest(&superuser(&dir).await).await > before + 5).await;
         server.kill_9();
         server = sealing(&dir);
