@@ -11,6 +11,7 @@ mod door;
 mod embedded;
 mod feed;
 mod feed_running;
+mod isolation;
 mod journal;
 mod operations;
 mod past_bookings;
