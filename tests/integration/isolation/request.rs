@@ -81,6 +81,9 @@ impl Sample<'_> {
             self.used += 1;
             return json!(id);
         }
+        if schema["format"] == "date" {
+            return json!("2031-06-03");
+        }
         if let Some(value) = field(name) {
             return value;
         }
