@@ -158,7 +158,7 @@ fn what_a_start_asks_for_comes_at_once_with_all_other_faults() {
         ["audit.seal_key", "auth.jwt_secret", "journal.lanes", "lanes", "scale.feature", "vault.master_key"]
     );
     let unreadable = load_for_start(self::sources(&[("DATABASE_URL", "mysql://db"), ("FEATURE_SCALE", "on")]));
-    assert_eq!(unreadable.unwrap_err().len(), 3, "it names a database all the same");
+    assert_eq!(unreadable.unwrap_err().len(), 4, "it names a database all the same");
 }
 
 #[test]

@@ -57,9 +57,10 @@ async fn a_changed_entry_is_named_whatever_was_changed_in_it() {
     ] {
         tamper(&superuser, &format!("update audit_log set {change} where id = {entry}")).await;
         expected.push(entry);
-        let changed = findings(&database).await.into_iter().map(|finding| match finding {
-            Finding::Changed { entry, tenant: of, .. } if of == tenant => entry,
-            other => panic!("{other}"),
+        let changed = findings(&database).await.into_iter().map(|finding| {
+            let Finding::Changed { entry, tenant: of, .. } = finding else { panic!("{finding}") };
+            assert_eq!(of, tenant);
+            entry
         });
         assert_eq!(changed.collect::<Vec<_>>(), expected, "{change}");
     }
@@ -104,9 +105,9 @@ async fn what_comes_in_behind_a_seal_is_named_wherever_it_claims_to_be_from() {
         superuser.batch_execute(forgery).await.unwrap();
     }
     let named = async || -> Vec<i64> {
-        let slipped_in = findings(&database).await.into_iter().map(|finding| match finding {
-            Finding::SlippedIn { entry, .. } => entry,
-            other => panic!("{other}"),
+        let slipped_in = findings(&database).await.into_iter().map(|finding| {
+            let Finding::SlippedIn { entry, .. } = finding else { panic!("{finding}") };
+            entry
         });
         let mut named: Vec<i64> = slipped_in.collect();
         named.sort_unstable();

@@ -1,8 +1,10 @@
 //! Everybody at every route, with ids that nothing has.
 
+use codeccloud::clock::SystemIds;
 use codeccloud::http::{Access, ROUTES, Route};
 use codeccloud::postgres::embedded::superuser_url_of;
 use codeccloud_actors::envelope::Role;
+use codeccloud_actors::ports::Ids;
 use reqwest::Method;
 use serde_json::json;
 
@@ -55,7 +57,7 @@ async fn without_a_token_and_without_a_membership_nothing_but_public_routes_is_o
     // The tokens are good for a day; who has left the salon is out at once, whatever a token says.
     let superuser = connect(&superuser_url_of(dir.path()).unwrap()).await;
     for role in ["owner", "manager", "staff"] {
-        let user = uuid::Uuid::new_v4();
+        let user = SystemIds.uuid();
         let former = Salon { token: token_of(dir.path(), &salon.tenant_id, role, user), ..salon.clone() };
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         let wait = async |status: u16| {
