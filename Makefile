@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: run test check bench bench-long help toolchain
+.PHONY: run test test-api check bench bench-long help toolchain
 
 run: toolchain ## Build and start a server with demo salons on its own PostgreSQL; Ctrl-C stops everything
 	@scripts/install-postgres.sh
@@ -15,6 +15,12 @@ test: toolchain ## Run all tests, against a real PostgreSQL and browser
 	@scripts/install-postgres.sh
 	@scripts/install-test-tools.sh
 	@scripts/run-tests.sh
+
+test-api: toolchain ## Fuzz the API of a real server by its own OpenAPI document; FEATURE_SCALE=off for the other mode
+	@scripts/install-postgres.sh
+	@scripts/install-test-tools.sh
+	$(CARGO) build --bin codeccloud
+	@scripts/test-api.sh
 
 check: toolchain ## Formatting, lints, licences, duplicate dependencies and house rules; works offline
 	$(CARGO) fmt --all --check

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what only the tests need and this system lacks: a headless browser, for the pages, and the commands that the
-# RUNBOOK's steps use, which a test runs as they stand there.
+# RUNBOOK's steps use, which a test runs as they stand there; for `make test-api`, what makes environments of Python.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
@@ -18,6 +18,13 @@ for command in curl jq openssl; do
     command -v "$command" >/dev/null || missing+=("$command")
 done
 if ! browser_installed; then missing+=(chromium); fi
+if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+    case "$(package_manager)" in
+    apt-get) missing+=(python3-venv) ;;
+    pacman) missing+=(python) ;;
+    *) missing+=(python3) ;;
+    esac
+fi
 if [ ${#missing[@]} = 0 ]; then exit 0; fi
 case "$(package_manager)" in
 apt-get | dnf | apk | pacman) install_packages "${missing[@]}" ;;

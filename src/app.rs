@@ -18,12 +18,14 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::admin::{self, Admin, AdminPorts};
+use crate::audit::{SealKey, SealKeys};
 use crate::auth::{TokenAuthenticator, TokenKeys};
 use crate::clock::{SystemClock, SystemIds};
 use crate::commands::{CommandPorts, StagedCommands};
 use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, Sessions};
 use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
 use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
+use crate::postgres::audit::{PostgresAudit, Sealer, SealerSettings};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
 use crate::postgres::schema::{self, SchemaError};
 use crate::postgres::tenants::TenantRow;
@@ -74,6 +76,7 @@ pub struct App {
     queries: Arc<dyn Queries>,
     reference: Arc<dyn Reference>,
     admin: Arc<Admin>,
+    sealer: tokio::task::AbortHandle,
     /// For a stop, but for the embedded database's own.
     stop_limit: Duration,
 }
@@ -191,7 +194,7 @@ impl App {
             ids: ids.clone(),
         });
         let transactional = TransactionalQueries::new(TransactionalQueryPorts {
-            callers: pools.callers,
+            callers: pools.callers.clone(),
             readers: pools.reader.clone(),
             reference: reference.clone(),
             clock: clock.clone(),
@@ -210,6 +213,7 @@ impl App {
             transactional: Arc::new(transactional),
             reference: reference.clone(),
         });
+        let sealer = tokio::spawn(Sealer::new(database.clone(), sealer_settings(settings)?).run()).abort_handle();
         tokio::spawn(metrics.clone().upkeep());
         tokio::spawn(upkeep::run(
             database,
@@ -231,6 +235,7 @@ impl App {
             queries: queries.clone(),
             reference: reference.clone(),
             customers: vault,
+            audit: Arc::new(PostgresAudit::new(pools.callers.members.clone())),
             authenticator,
             readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
             rate_limiter: rate_limiter(settings, with_demo),
@@ -258,6 +263,7 @@ impl App {
             queries,
             reference,
             admin,
+            sealer,
             stop_limit,
         })
     }
@@ -303,6 +309,8 @@ impl App {
     pub async fn stop(self) {
         let deadline = Instant::now() + self.stop_limit;
         self.admin.close();
+        // What it leaves, the next start seals.
+        self.sealer.abort();
         let finishing = tokio::time::timeout(self.stop_limit / 2, self.server.stop(true));
         if finishing.await.is_err() {
             tracing::warn!("some requests were still running when the server stopped");
@@ -431,6 +439,25 @@ pub fn master_keys(settings: &Settings) -> Result<MasterKeys, StartError> {
     let previous =
         settings.vault.previous_master_keys.iter().map(|key| MasterKey::new(key.id.clone(), *key.key.expose()));
     MasterKeys::new(current, previous.collect()).map_err(|error| StartError::Settings(error.to_string()))
+}
+
+pub fn sealer_settings(settings: &Settings) -> Result<SealerSettings, StartError> {
+    let audit = &settings.audit;
+    let missing = || StartError::Settings("audit.seal_key is missing".to_owned());
+    let current = audit.seal_key.as_ref().ok_or_else(missing)?;
+    let current = SealKey::new(audit.seal_key_id.clone(), current.expose());
+    let previous = audit.previous_seal_keys.iter().map(|key| SealKey::new(key.id.clone(), key.key.expose()));
+    let keys = SealKeys::new(current, previous.collect());
+    let anchor = if audit.newest_seal_file.as_os_str().is_empty() {
+        settings.data.dir.join("audit-seal.json")
+    } else {
+        audit.newest_seal_file.clone()
+    };
+    Ok(SealerSettings {
+        keys: keys.map_err(|error| StartError::Settings(error.to_string()))?,
+        every: Duration::from_secs(audit.seal_every_seconds),
+        anchor,
+    })
 }
 
 fn cores() -> usize {

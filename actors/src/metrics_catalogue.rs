@@ -50,6 +50,11 @@ pub const ALL: &[Metric] = &[
     PROJECTION_UNAPPLIED_AGE,
     PROJECTION_EVENTS,
     PROJECTION_TENANTS_STOPPED,
+    AUDIT_UNSEALED_AGE,
+    AUDIT_NEWEST_SEAL,
+    AUDIT_CONTRADICTED,
+    AUDIT_VERIFIED_AT,
+    AUDIT_FINDINGS,
     POSTGRES_RESTARTS,
     PROCESS_MEMORY,
 ];
@@ -220,6 +225,46 @@ pub const PROJECTION_TENANTS_STOPPED: Metric = Metric {
     unit: Unit::Count,
     labels: &["projection"],
     help: "Tenants that the projection stopped at an event which it can't apply; an operator must retry or skip it.",
+};
+
+pub const AUDIT_UNSEALED_AGE: Metric = Metric {
+    name: "codeccloud_audit_oldest_unsealed_age_seconds",
+    kind: Kind::Gauge,
+    unit: Unit::Seconds,
+    labels: &[],
+    help: "Age of the oldest entry of the audit log that is not sealed yet; 0 when all are.",
+};
+
+pub const AUDIT_NEWEST_SEAL: Metric = Metric {
+    name: "codeccloud_audit_newest_seal",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "Number of the newest seal over the audit log. It never falls, unless the log was cut off or restored.",
+};
+
+pub const AUDIT_CONTRADICTED: Metric = Metric {
+    name: "codeccloud_audit_contradicted",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "1 while the newest seal that this server has noted outside of the database is not in it, else 0.",
+};
+
+pub const AUDIT_VERIFIED_AT: Metric = Metric {
+    name: "codeccloud_audit_verified_timestamp_seconds",
+    kind: Kind::Gauge,
+    unit: Unit::Seconds,
+    labels: &[],
+    help: "When the audit log was last verified as a whole, in seconds since 1970.",
+};
+
+pub const AUDIT_FINDINGS: Metric = Metric {
+    name: "codeccloud_audit_findings",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "What that verification found to be not as it was sealed.",
 };
 
 pub const POSTGRES_RESTARTS: Metric = Metric {

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod access;
+mod audit;
 mod database;
 mod load;
 mod projections;
@@ -61,6 +62,9 @@ enum Command {
     /// Where personal data lives
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// The log of all changes
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Book as fast, or as steadily, as asked, and check the outcome
     Load(LoadArgs),
 }
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Schema(command) => access::block_on(schema::run(settings, command)),
         Command::Projections(command) => access::block_on(projections::run(settings, command)),
         Command::Vault(command) => access::block_on(vault::run(settings, command)),
+        Command::Audit(command) => access::block_on(audit::run(settings, command)),
         Command::Load(args) => load::run(settings, args),
     };
     match outcome {
@@ -127,6 +132,7 @@ fn load_settings(cli: &Cli) -> Result<Settings, Vec<String>> {
         | Command::Schema(_)
         | Command::Projections(_)
         | Command::Vault(_)
+        | Command::Audit(_)
         | Command::Load(_) => settings::load(sources),
     };
     loaded.map_err(|faults| faults.iter().map(ToString::to_string).collect())

@@ -3,6 +3,7 @@
 //! To add an endpoint: its handler and its types in the folder of its resource, and an entry in [`routes`]. Roles, rate
 //! limit, idempotency, metrics, the OpenAPI document and the docs page follow from the entry.
 
+mod audit;
 mod authorise;
 mod bookings;
 mod customers;
@@ -53,7 +54,7 @@ pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
 pub use route::{Access, Route, Verb};
 pub use routes::ROUTES;
 
-use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Reference};
+use crate::ports::{Audit, Authenticator, Commands, Customers, Queries, Readiness, Reference};
 
 /// Browsers may ask again after this long whether they may ask.
 const PREFLIGHT_SECONDS: usize = 3_600;
@@ -66,6 +67,7 @@ pub struct Door {
     pub queries: Arc<dyn Queries>,
     pub reference: Arc<dyn Reference>,
     pub customers: Arc<dyn Customers>,
+    pub audit: Arc<dyn Audit>,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,
     /// `None` is without limit.

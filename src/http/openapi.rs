@@ -13,6 +13,9 @@ use super::problem::{self, ProblemBody, Slug};
 use super::route::{Access, Content, Route, SchemaOf, Versions};
 use super::routes::ROUTES;
 
+/// A version, or the hash of what has none; or any.
+const IF_MATCH: &str = "^(\"([0-9]{1,9}|[0-9a-f]{24})\"|\\*)$";
+
 const SCHEMAS: &str = "#/components/schemas/";
 
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(ROUTES));
@@ -105,7 +108,7 @@ fn parameters(route: &Route, schemas: &mut SchemaGenerator) -> Vec<Value> {
     match route.versions {
         Versions::None | Versions::Sent => {}
         Versions::Read => header("If-None-Match", false, json!({ "type": "string" })),
-        Versions::Change => header("If-Match", false, json!({ "type": "string" })),
+        Versions::Change => header("If-Match", false, json!({ "type": "string", "pattern": IF_MATCH })),
     }
     parameters
 }
@@ -127,6 +130,10 @@ fn query_parameters(query: SchemaOf, schemas: &mut SchemaGenerator) -> Vec<Value
         let mut parameter = json!({
             "name": name, "in": "query", "required": required.contains(&json!(name)), "schema": without_null(field),
         });
+        if parameter["required"] == false {
+            // An empty one is as if it weren't there.
+            parameter["allowEmptyValue"] = true.into();
+        }
         if description.is_string() {
             parameter["description"] = description;
         }

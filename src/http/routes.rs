@@ -4,6 +4,7 @@
 
 use actix_web::web::to;
 
+use super::audit::{self, AuditEntry, AuditQuery};
 use super::bookings::{self, Availability, AvailabilityQuery, Booking, BookingChanged, BookingQuery};
 use super::bookings::{CancelBooking, CreateBooking, RescheduleBooking};
 use super::customers::{self, ChangeCustomer, Customer};
@@ -348,6 +349,12 @@ pub static ROUTES: &[Route] = &[
         query: Some(schema::<InventoryQuery>),
         success: ok::<Listing<InventoryItem>>(),
         ..Route::new(Verb::Get, "/v1/admin/inventory", MANAGERS, || to(figures::inventory))
+    },
+    Route {
+        summary: "What was changed in the workspace's rows, and by whom; newest first",
+        query: Some(schema::<AuditQuery>),
+        success: ok::<Listing<AuditEntry>>(),
+        ..Route::new(Verb::Get, "/v1/admin/audit", MANAGERS, || to(audit::list))
     },
     Route {
         summary: "Whether the process answers",

@@ -1,6 +1,7 @@
 //! What the door knows of the house: commands and queries, each with one implementation per mode. Handlers never see
 //! which one answers.
 
+mod audit;
 mod authenticator;
 mod commands;
 mod customers;
@@ -8,6 +9,7 @@ mod queries;
 mod readiness;
 mod reference;
 
+pub use audit::{Audit, AuditEntry};
 pub use authenticator::{Authenticator, Identity, InvalidToken};
 pub use commands::{
     Answered, CommandError, CommandRequest, Commands, IdempotencyKey, Note, Personal, Render, Rendering, RequestMeta,

@@ -22,6 +22,8 @@ pub enum DatabaseRole {
     Service,
     /// A customer, likewise.
     Customer,
+    /// Reads the audit log of all tenants, and appends seals.
+    Sealer,
     /// A member, through the policies; the claims are set per transaction.
     Authenticated,
 }
@@ -34,7 +36,7 @@ impl DatabaseRole {
             // Readers take pages in the order of an index. The statistics of a table that has just grown make sorting all
             // of it look cheap, which costs the whole table for every page. They plan anew each time, so that only the
             // partitions in question are opened.
-            DatabaseRole::Reader => format!(
+            DatabaseRole::Reader | DatabaseRole::Sealer => format!(
                 "{role} SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0; \
                  SET plan_cache_mode = force_custom_plan;"
             ),
@@ -60,6 +62,7 @@ impl DatabaseRole {
             DatabaseRole::Projector => Some("codeccloud_projector"),
             DatabaseRole::Vault => Some("codeccloud_vault"),
             DatabaseRole::Operator => Some("codeccloud_operator"),
+            DatabaseRole::Sealer => Some("codeccloud_sealer"),
             DatabaseRole::Authenticated => Some("authenticated"),
             DatabaseRole::Service => Some("codeccloud_service"),
             DatabaseRole::Customer => Some("codeccloud_customer"),

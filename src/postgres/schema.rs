@@ -119,6 +119,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0025_products.up.sql"),
         include_str!("../../schema/0025_products.down.sql"),
     ),
+    Migration::new(
+        30,
+        "audit_seals",
+        include_str!("../../schema/0030_audit_seals.up.sql"),
+        include_str!("../../schema/0030_audit_seals.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
@@ -141,6 +147,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
     (15, &["appointments", "loyalty_ledger"]),
     (25, &["product_details"]),
+    (30, &["audit_seals"]),
 ];
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.
@@ -359,6 +366,7 @@ mod tests {
         "stream_heads",
         "vault_notes",
         "reference_versions",
+        "audit_verifications",
     ];
 
     #[test]

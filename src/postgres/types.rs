@@ -58,6 +58,28 @@ impl<'a> FromSql<'a> for PgDate {
     accepts!(DATE);
 }
 
+/// A time as it is stored, to the microsecond, for whom every bit of it counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PgMicros(pub i64);
+
+impl ToSql for PgMicros {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_i64(self.0);
+        Ok(IsNull::No)
+    }
+
+    accepts!(TIMESTAMPTZ);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for PgMicros {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(PgMicros(i64::from_be_bytes(raw.try_into()?)))
+    }
+
+    accepts!(TIMESTAMPTZ);
+}
+
 /// JSON text that is known to be well-formed, sent as `jsonb` without being parsed here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonText<'a>(pub &'a [u8]);

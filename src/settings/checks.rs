@@ -26,6 +26,12 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         &["vault.previous_master_keys", "vault.master_key_id"],
         "expected ids that differ from each other and from vault.master_key_id",
     );
+    let mut ids = BTreeSet::from([settings.audit.seal_key_id.as_str()]);
+    require(
+        settings.audit.previous_seal_keys.iter().all(|key| ids.insert(&key.id)),
+        &["audit.previous_seal_keys", "audit.seal_key_id"],
+        "expected ids that differ from each other and from audit.seal_key_id",
+    );
     found
 }
 
@@ -78,12 +84,15 @@ impl Settings {
             }
             Some(_) | None => {}
         }
-        match &self.vault.master_key {
-            None => fault("VAULT_MASTER_KEY", "vault.master_key", "expected 32 bytes in base64"),
-            Some(key) if is_one_byte_repeated(key.expose()) => {
-                fault("VAULT_MASTER_KEY", "vault.master_key", "expected random bytes");
+        for (variable, key, set) in [
+            ("VAULT_MASTER_KEY", "vault.master_key", &self.vault.master_key),
+            ("AUDIT_SEAL_KEY", "audit.seal_key", &self.audit.seal_key),
+        ] {
+            match set {
+                None => fault(variable, key, "expected 32 bytes in base64"),
+                Some(bytes) if is_one_byte_repeated(bytes.expose()) => fault(variable, key, "expected random bytes"),
+                Some(_) => {}
             }
-            Some(_) => {}
         }
     }
 }

@@ -11,7 +11,7 @@ pub const RESERVED: [&str; 2] = [CONFIG, "CODECCLOUD_POSTGRES_BIN"];
 
 /// Names that deployments already use. `DATA_RETENTION_YEARS` is one of them, too, and is no setting: the books are never
 /// deleted, so any number of years is kept.
-pub const KNOWN: [(&str, &str); 9] = [
+pub const KNOWN: [(&str, &str); 11] = [
     ("CORS_ALLOWED_ORIGINS", "server.cors_allowed_origins"),
     ("DATABASE_URL", "database.url"),
     ("FEATURE_SCALE", "scale.feature"),
@@ -19,6 +19,8 @@ pub const KNOWN: [(&str, &str); 9] = [
     ("SUPABASE_JWT_PUBLIC_JWKS", "auth.jwks"),
     ("VAULT_MASTER_KEY", "vault.master_key"),
     ("VAULT_PREVIOUS_MASTER_KEYS", "vault.previous_master_keys"),
+    ("AUDIT_SEAL_KEY", "audit.seal_key"),
+    ("AUDIT_SEAL_PREVIOUS_KEYS", "audit.previous_seal_keys"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
     ("OTEL_SERVICE_NAME", "telemetry.service_name"),
 ];

@@ -23,8 +23,8 @@ use overlay::Overlay;
 pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
-    Actors, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Projections, RateLimit, Scale,
-    Server, Telemetry, Vault,
+    Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Projections, RateLimit,
+    Scale, Server, Telemetry, Vault,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 
@@ -37,6 +37,7 @@ pub struct Settings {
     pub scale: Scale,
     pub auth: Auth,
     pub vault: Vault,
+    pub audit: Audit,
     pub actors: Actors,
     pub journal: Journal,
     pub feed: Feed,

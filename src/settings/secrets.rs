@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 
-use super::values::{master_key, optional_secret};
+use super::values::{optional_secret, symmetric_key};
 use super::{Secret, Settings};
 
 /// What a server on its embedded database makes for itself, so that it runs without set-up and yet has no secret that
@@ -17,6 +17,7 @@ use super::{Secret, Settings};
 pub struct GeneratedSecrets {
     pub jwt_secret: Secret<String>,
     pub master_key: Secret<[u8; 32]>,
+    pub audit_seal_key: Secret<[u8; 32]>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,7 @@ impl Settings {
         let generated = load_or_create(&self.data.dir)?;
         self.auth.jwt_secret.get_or_insert(generated.jwt_secret);
         self.vault.master_key.get_or_insert(generated.master_key);
+        self.audit.seal_key.get_or_insert(generated.audit_seal_key);
         Ok(self)
     }
 }
@@ -49,20 +51,56 @@ pub fn load_or_create(data_dir: &Path) -> Result<GeneratedSecrets, SecretsError>
         }
         read => read,
     };
-    parse(&text.map_err(failed)?).ok_or_else(|| SecretsError::Malformed { path: path.clone() })
+    let malformed = || SecretsError::Malformed { path: path.clone() };
+    let mut file = SecretsFile::parse(&text.map_err(failed)?).ok_or_else(malformed)?;
+    if file.audit_seal_key.is_none() {
+        file = SecretsFile::parse(&complete(&path).map_err(failed)?).ok_or_else(malformed)?;
+    }
+    file.complete().ok_or_else(malformed)
 }
 
 #[derive(Deserialize)]
 struct SecretsFile {
     #[serde(deserialize_with = "optional_secret")]
     jwt_secret: Option<Secret<String>>,
-    #[serde(deserialize_with = "master_key")]
+    #[serde(deserialize_with = "symmetric_key")]
     vault_master_key: Option<Secret<[u8; 32]>>,
+    /// Missing in files of versions that did not seal.
+    #[serde(default, deserialize_with = "symmetric_key")]
+    audit_seal_key: Option<Secret<[u8; 32]>>,
 }
 
-fn parse(text: &str) -> Option<GeneratedSecrets> {
-    let file: SecretsFile = toml::from_str(text).ok()?;
-    Some(GeneratedSecrets { jwt_secret: file.jwt_secret?, master_key: file.vault_master_key? })
+impl SecretsFile {
+    /// `None` unless there is what every version has needed.
+    fn parse(text: &str) -> Option<SecretsFile> {
+        let file: SecretsFile = toml::from_str(text).ok()?;
+        (file.jwt_secret.is_some() && file.vault_master_key.is_some()).then_some(file)
+    }
+
+    fn complete(self) -> Option<GeneratedSecrets> {
+        Some(GeneratedSecrets {
+            jwt_secret: self.jwt_secret?,
+            master_key: self.vault_master_key?,
+            audit_seal_key: self.audit_seal_key?,
+        })
+    }
+}
+
+/// Adds what an older version did not know. Who comes second finds what the first has added. Returns the text.
+fn complete(path: &Path) -> io::Result<String> {
+    let lock = File::open(path)?;
+    lock.lock()?;
+    let text = fs::read_to_string(path)?;
+    if SecretsFile::parse(&text).is_none_or(|file| file.audit_seal_key.is_some()) {
+        return Ok(text);
+    }
+    let text = format!("{}\naudit_seal_key = \"{}\"\n", text.trim_end(), random_key()?);
+    let draft = path.with_extension(format!("toml.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    Ok(text)
 }
 
 /// Linked into place only once it is complete and on disk: a crash leaves no half a file, and a second process doesn't
@@ -79,15 +117,19 @@ fn create(data_dir: &Path, path: &Path) -> io::Result<()> {
 }
 
 fn write_draft(draft: &Path) -> io::Result<()> {
-    let random = || <[u8; 32]>::try_generate().map(|bytes| BASE64.encode(bytes)).map_err(io::Error::other);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
-    let (jwt_secret, master_key) = (random()?, random()?);
+    let (jwt_secret, master_key, audit_seal_key) = (random_key()?, random_key()?, random_key()?);
     write!(
         file,
         "# Made by the server for its embedded database. Keep it with every backup: without the master key, the customers'\n\
          # data can't be read.\n\
          jwt_secret = \"{jwt_secret}\"\n\
-         vault_master_key = \"{master_key}\"\n"
+         vault_master_key = \"{master_key}\"\n\
+         audit_seal_key = \"{audit_seal_key}\"\n"
     )?;
     file.sync_all()
+}
+
+fn random_key() -> io::Result<String> {
+    <[u8; 32]>::try_generate().map(|bytes| BASE64.encode(bytes)).map_err(io::Error::other)
 }

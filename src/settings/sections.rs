@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::Secret;
 use super::values::{
-    between, database_url, filter, identifier, jwks, listen, log_format, master_key, master_keys, optional_secret,
-    origins, otlp_endpoint,
+    between, database_url, filter, identifier, jwks, listen, log_format, named_keys, optional_secret, origins,
+    otlp_endpoint, symmetric_key,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -75,18 +75,32 @@ pub struct Auth {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vault {
-    #[serde(deserialize_with = "master_key")]
+    #[serde(deserialize_with = "symmetric_key")]
     pub master_key: Option<Secret<[u8; 32]>>,
     #[serde(deserialize_with = "identifier")]
     pub master_key_id: String,
-    #[serde(deserialize_with = "master_keys")]
-    pub previous_master_keys: Vec<MasterKey>,
+    #[serde(deserialize_with = "named_keys")]
+    pub previous_master_keys: Vec<NamedKey>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MasterKey {
+pub struct NamedKey {
     pub id: String,
     pub key: Secret<[u8; 32]>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    #[serde(deserialize_with = "symmetric_key")]
+    pub seal_key: Option<Secret<[u8; 32]>>,
+    #[serde(deserialize_with = "identifier")]
+    pub seal_key_id: String,
+    #[serde(deserialize_with = "named_keys")]
+    pub previous_seal_keys: Vec<NamedKey>,
+    #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
+    pub seal_every_seconds: u64,
+    pub newest_seal_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]

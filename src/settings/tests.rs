@@ -153,9 +153,12 @@ fn what_a_start_asks_for_comes_at_once_with_all_other_faults() {
     assert_eq!(load(sources.clone()).unwrap_err().len(), 2, "other commands need no more");
     let mut found: Vec<String> = load_for_start(sources).unwrap_err().iter().map(|fault| fault.key.clone()).collect();
     found.sort();
-    assert_eq!(found, ["auth.jwt_secret", "journal.lanes", "lanes", "scale.feature", "vault.master_key"]);
+    assert_eq!(
+        found,
+        ["audit.seal_key", "auth.jwt_secret", "journal.lanes", "lanes", "scale.feature", "vault.master_key"]
+    );
     let unreadable = load_for_start(self::sources(&[("DATABASE_URL", "mysql://db"), ("FEATURE_SCALE", "on")]));
-    assert_eq!(unreadable.unwrap_err().len(), 3, "it names a database all the same");
+    assert_eq!(unreadable.unwrap_err().len(), 4, "it names a database all the same");
 }
 
 #[test]
@@ -181,16 +184,16 @@ fn a_named_database_asks_for_secrets_of_ones_own() {
     let scale = ("FEATURE_SCALE", "on");
     let settings = load(sources(&[url, scale])).unwrap();
     assert!(settings.check_for_start(true).is_ok());
-    assert_eq!(settings.check_for_start(settings.is_embedded()).unwrap_err().len(), 2);
+    assert_eq!(settings.check_for_start(settings.is_embedded()).unwrap_err().len(), 3);
 
     let public = ("SUPABASE_JWT_SECRET", "super-secret-jwt-token-with-at-least-32-characters-long");
     let zeros = BASE64.encode([0; 32]);
-    let settings = load(sources(&[url, scale, public, ("VAULT_MASTER_KEY", &zeros)])).unwrap();
-    assert_eq!(settings.check_for_start(false).unwrap_err().len(), 2);
+    let settings = load(sources(&[url, scale, public, ("VAULT_MASTER_KEY", &zeros), ("AUDIT_SEAL_KEY", &zeros)]));
+    assert_eq!(settings.unwrap().check_for_start(false).unwrap_err().len(), 3);
 
     let own = ("SUPABASE_JWT_SECRET", "0123456789abcdef0123456789abcdef");
     let key = BASE64.encode(std::array::from_fn::<u8, 32, _>(|index| index as u8));
-    let settings = load(sources(&[url, scale, own, ("VAULT_MASTER_KEY", &key)])).unwrap();
+    let settings = load(sources(&[url, scale, own, ("VAULT_MASTER_KEY", &key), ("AUDIT_SEAL_KEY", &key)])).unwrap();
     assert_eq!(settings.check_for_start(false), Ok(()));
 }
 
@@ -201,6 +204,7 @@ fn secrets_are_generated_once_for_the_owner_alone_and_never_printed() {
     let second = load_or_create(&directory.0).unwrap();
     assert_eq!(first.jwt_secret, second.jwt_secret);
     assert_eq!(first.master_key, second.master_key);
+    assert_eq!(first.audit_seal_key, second.audit_seal_key);
     assert_ne!(first.jwt_secret.expose(), &BASE64.encode(first.master_key.expose()));
 
     let files: Vec<_> = std::fs::read_dir(&directory.0).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -227,6 +231,30 @@ fn secrets_that_were_set_are_kept() {
     let settings = load(sources(&environment)).unwrap().with_generated_secrets().unwrap();
     assert_eq!(settings.auth.jwt_secret.unwrap().expose(), own);
     assert!(settings.vault.master_key.is_some());
+}
+
+/// Several commands may meet an older version's file at once, and must end up with one key.
+#[test]
+fn a_secret_that_an_older_version_did_not_know_is_added_once() {
+    let directory = Directory::of_test("older-secrets");
+    let first = load_or_create(&directory.0).unwrap();
+    let path = directory.0.join("secrets.toml");
+    let older: String = std::fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with("audit_seal_key"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(&path, &older).unwrap();
+    let keys: BTreeSet<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_create(&directory.0).unwrap())).collect();
+        threads.into_iter().map(|thread| *thread.join().unwrap().audit_seal_key.expose()).collect()
+    });
+    assert_eq!(keys.len(), 1);
+    assert!(!keys.contains(first.audit_seal_key.expose()));
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with(&older), "what was there stays");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 1, "no draft is left over");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use serde::de::{Deserialize, Deserializer, Error};
 use tracing_subscriber::EnvFilter;
 
-use super::{LogFormat, MasterKey, Secret};
+use super::{LogFormat, NamedKey, Secret};
 
 pub fn between<'de, const MIN: i64, const MAX: i64, T: TryFrom<i64>, D: Deserializer<'de>>(
     deserializer: D,
@@ -73,14 +73,14 @@ pub fn jwks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<JwkSet>
     optional(deserializer, parse, r#"the JSON of a set of public keys, {"keys":[…]}"#)
 }
 
-pub fn master_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<[u8; 32]>>, D::Error> {
+pub fn symmetric_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<[u8; 32]>>, D::Error> {
     optional(deserializer, key_of_base64, "32 bytes in base64")
 }
 
-pub fn master_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<MasterKey>, D::Error> {
+pub fn named_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NamedKey>, D::Error> {
     let parse = |text: &str| {
         let (id, key) = text.split_once(':')?;
-        Some(MasterKey { id: id.to_owned(), key: key_of_base64(key)? })
+        Some(NamedKey { id: id.to_owned(), key: key_of_base64(key)? })
     };
     list(deserializer, parse, "id:key, each key 32 bytes in base64")
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 mod admin;
+mod audit;
 mod booking;
 mod connections;
 mod crash;
@@ -10,6 +11,7 @@ mod door;
 mod embedded;
 mod feed;
 mod feed_running;
+mod isolation;
 mod journal;
 mod law;
 mod operations;

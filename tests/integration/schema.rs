@@ -167,6 +167,26 @@ async fn the_servers_roles_reach_no_row_of_a_tenant_that_was_not_declared() {
     }
 }
 
+/// Each table either says whose a row is, and is walked above, or holds nothing that is a salon's.
+#[tokio::test]
+async fn a_member_reaches_no_row_that_is_nobodys() {
+    let (database, member) = two_tenants().await;
+    let superuser = database.superuser().await;
+    superuser.batch_execute("grant all on all tables in schema public, app_private to authenticated").await.unwrap();
+    let of_tenants = tenant_tables(&superuser).await;
+    let all = "select oid::regclass::text from pg_class where relkind in ('r', 'p')
+        and relnamespace in ('public'::regnamespace, 'app_private'::regnamespace) and relname <> 'tenants'";
+    let all: Vec<String> = superuser.query(all, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    for table in all.iter().filter(|table| !of_tenants.contains(table)) {
+        let seen: i64 = member.query_one(&format!("select count(*) from {table}"), &[]).await.unwrap().get(0);
+        assert_eq!(seen, 0, "{table}");
+        assert_eq!(refused(member.execute(&format!("delete from {table}"), &[]).await), None, "{table}");
+    }
+    for change in ["update tenants set name = 'x'", "delete from tenants"] {
+        assert_eq!(refused(member.execute(change, &[]).await), None, "{change}");
+    }
+}
+
 #[tokio::test]
 async fn a_revoked_member_sees_nothing_but_the_own_membership() {
     let (database, member) = two_tenants().await;

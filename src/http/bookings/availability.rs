@@ -28,6 +28,7 @@ pub struct AvailabilityQuery {
     /// At most 92 days after `from`; less where that would be more than 50000 slots.
     pub to: Timestamp,
     /// 1 to 480; absent: 15.
+    #[schemars(range(min = 1, max = GRANULARITY_MINUTES_MAX))]
     pub granularity_minutes: Option<u32>,
 }
 

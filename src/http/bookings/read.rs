@@ -31,6 +31,7 @@ pub struct BookingQuery {
     /// By the start of the slot; absent: `asc`.
     pub order: Option<Order>,
     /// 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = paging::LIMIT_MAX))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }

@@ -24,12 +24,14 @@ const POINTS_MAX: i32 = 1_000_000;
 #[derive(Deserialize, JsonSchema)]
 pub struct RedeemPoints {
     /// 1 to 1000000.
+    #[schemars(range(min = 1, max = POINTS_MAX))]
     pub points: i32,
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct AdjustPoints {
     /// Up or down, not 0; at most 1000000 either way.
+    #[schemars(range(min = -POINTS_MAX, max = POINTS_MAX))]
     pub points: i32,
 }
 

@@ -45,6 +45,7 @@ pub struct LoyaltyEntry {
 #[derive(Deserialize, JsonSchema)]
 pub struct HistoryQuery {
     /// 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = paging::LIMIT_MAX))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }

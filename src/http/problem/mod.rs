@@ -58,6 +58,7 @@ pub struct ProblemBody<'a> {
     pub request_id: &'a str,
     /// With status 422: what is wrong with which field.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    #[schemars(default)]
     pub errors: &'a [FieldError],
 }
 

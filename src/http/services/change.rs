@@ -22,13 +22,17 @@ const MINUTES_MAX: u32 = 24 * 60;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateService {
+    #[schemars(length(min = 1, max = NAME_LENGTH_MAX))]
     pub name: String,
     /// 1 to 1440.
+    #[schemars(range(min = 1, max = MINUTES_MAX))]
     pub duration_minutes: u32,
     pub price: Money,
     #[serde(default)]
+    #[schemars(range(max = MINUTES_MAX))]
     pub buffer_before_minutes: u32,
     #[serde(default)]
+    #[schemars(range(max = MINUTES_MAX))]
     pub buffer_after_minutes: u32,
     /// Who performs it; null or absent is everyone.
     pub staff_ids: Option<Vec<StaffId>>,
@@ -38,11 +42,15 @@ pub struct CreateService {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeService {
+    #[schemars(length(min = 1, max = NAME_LENGTH_MAX))]
     pub name: Option<String>,
     /// 1 to 1440.
+    #[schemars(range(min = 1, max = MINUTES_MAX))]
     pub duration_minutes: Option<u32>,
     pub price: Option<Money>,
+    #[schemars(range(max = MINUTES_MAX))]
     pub buffer_before_minutes: Option<u32>,
+    #[schemars(range(max = MINUTES_MAX))]
     pub buffer_after_minutes: Option<u32>,
     pub active: Option<bool>,
     /// Who performs it; null is everyone.

@@ -19,6 +19,7 @@ pub struct ServiceQuery {
     #[serde(default)]
     pub include_inactive: bool,
     /// 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = paging::LIMIT_MAX))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }

@@ -36,6 +36,7 @@ pub struct WorkingHours {
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub struct WeekdayHours {
     /// 1 is Monday, 7 is Sunday.
+    #[schemars(range(min = 1, max = 7))]
     pub weekday: u8,
     pub start: LocalTime,
     pub end: LocalTime,

@@ -20,6 +20,7 @@ pub struct Invitation {
     pub email: String,
     pub role: InvitedRole,
     /// Given: the member also serves customers, under this name.
+    #[schemars(length(min = 1, max = NAME_LENGTH_MAX))]
     pub display_name: Option<String>,
     /// The `sub` of the tokens that the member will have; absent: a new one.
     pub user_id: Option<UserId>,

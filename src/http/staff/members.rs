@@ -25,6 +25,7 @@ pub struct StaffQuery {
     #[serde(default)]
     pub include_inactive: bool,
     /// 1 to 200; absent: 50.
+    #[schemars(range(min = 1, max = paging::LIMIT_MAX))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
@@ -32,8 +33,10 @@ pub struct StaffQuery {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateStaff {
+    #[schemars(length(min = 1, max = NAME_LENGTH_MAX))]
     pub display_name: String,
     /// Like `#7c8794`.
+    #[schemars(regex(pattern = "^#[0-9A-Fa-f]{6}$"))]
     pub color: Option<String>,
     /// Who logs in as this person.
     pub user_id: Option<UserId>,
@@ -43,8 +46,10 @@ pub struct CreateStaff {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeStaff {
+    #[schemars(length(min = 1, max = NAME_LENGTH_MAX))]
     pub display_name: Option<String>,
     /// Like `#7c8794`.
+    #[schemars(regex(pattern = "^#[0-9A-Fa-f]{6}$"))]
     pub color: Option<String>,
     pub active: Option<bool>,
 }

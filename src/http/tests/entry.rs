@@ -118,6 +118,7 @@ fn expected(route: &Route, role: Role) -> bool {
         (_, path) if path.starts_with("/v1/customers") || path.starts_with("/v1/loyalty") => {
             member || customer_or_service
         }
+        (_, path) if path.starts_with("/v1/admin/") => manager,
         (Verb::Get, "/v1/staff/{staffId}/working-hours") => member || role == Role::Service,
         (Verb::Get, "/v1/staff/{staffId}/time-off") => member,
         (Verb::Get, path) if path.starts_with("/v1/products") => member || role == Role::Service,

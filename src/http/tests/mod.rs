@@ -1,6 +1,7 @@
 //! The door in front of a house that answers as each test asks it to.
 
 mod answers;
+mod audit;
 mod bodies;
 mod document;
 mod entry;
@@ -70,6 +71,7 @@ fn door(house: &Arc<House>) -> Door {
         queries: house.clone(),
         reference: house.clone(),
         customers: house.clone(),
+        audit: house.clone(),
         authenticator: house.clone(),
         readiness: house.clone(),
         rate_limiter: None,

@@ -134,9 +134,13 @@ impl Server {
     /// A second server on a database that another one runs.
     pub fn beside(database_url: &str, data_dir: &Path) -> Server {
         let secrets: toml::Table = std::fs::read_to_string(data_dir.join("secrets.toml")).unwrap().parse().unwrap();
-        let (jwt_secret, master_key) =
-            (secrets["jwt_secret"].as_str().unwrap(), secrets["vault_master_key"].as_str().unwrap());
-        Server::of(command_on(database_url, &[("SUPABASE_JWT_SECRET", jwt_secret), ("VAULT_MASTER_KEY", master_key)]))
+        let secret = |name: &str| secrets[name].as_str().unwrap();
+        let environment = [
+            ("SUPABASE_JWT_SECRET", secret("jwt_secret")),
+            ("VAULT_MASTER_KEY", secret("vault_master_key")),
+            ("AUDIT_SEAL_KEY", secret("audit_seal_key")),
+        ];
+        Server::of(command_on(database_url, &environment))
     }
 
     pub fn pid(&self) -> Pid {
@@ -290,6 +294,9 @@ impl Drop for Server {
     }
 }
 
+/// Of tests that don't care: 32 bytes in base64.
+const SEAL_KEY: &str = "c2VhbHMgb2YgdGVzdHMgdGhhdCBkbyBub3QgY2FyZS4=";
+
 pub fn key() -> String {
     format!("test-{}", SystemIds.uuid())
 }
@@ -316,9 +323,11 @@ fn command(data_dir: &Path) -> Command {
     command
 }
 
-/// For a server on a named database, with no other environment than this.
+/// For a server on a named database, with no other environment than this and a key for its seals, which it notes nowhere:
+/// it has no directory of its own.
 pub fn command_on(database_url: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
-    command.env("FEATURE_SCALE", "on").env("DATABASE_URL", database_url).envs(environment.iter().copied());
+    command.env("FEATURE_SCALE", "on").env("DATABASE_URL", database_url).env("AUDIT_SEAL_KEY", SEAL_KEY);
+    command.env("CODECCLOUD_AUDIT_NEWEST_SEAL_FILE", "/proc/nowhere/seal.json").envs(environment.iter().copied());
     command
 }

@@ -1,0 +1,97 @@
+//! Whoever is no part of a salon finds nothing of it and changes nothing in it, and each role does what the route table
+//! says. The walks go over the table itself, so a new route is walked as soon as it is in there.
+//!
+//! What a walk can't know by itself of a new route: the ids of what its path names, in [`Salons::ids`], and values of
+//! fields that are more than their schema says, in [`request::field`]. It fails with a message that says so.
+
+mod request;
+mod roles;
+mod strangers;
+
+use std::collections::BTreeMap;
+
+use codeccloud::clock::SystemIds;
+use codeccloud_actors::ports::Ids as _;
+use serde_json::{Value, json};
+
+use crate::support::{Reply, Salon, Server, TestDir, key, token};
+
+/// Of a salon: what each path parameter and id field stands for there.
+type Ids = BTreeMap<&'static str, String>;
+
+/// Words that are in everything of salon B that is told to somebody who may see it.
+const MARK: &str = "Verschwiegenheit";
+
+/// Two salons on one server, each with something of everything.
+struct Salons {
+    server: Server,
+    dir: TestDir,
+    a: Salon,
+    b: Salon,
+    ids_of_a: Ids,
+    ids_of_b: Ids,
+}
+
+impl Salons {
+    async fn open() -> Salons {
+        let dir = TestDir::new();
+        let server = Server::start(dir.path());
+        server.ready().await;
+        let a = server.salon(dir.path()).await;
+        let b = server.salon_named(dir.path(), "atelier-leman").await;
+        let ids_of_a = Salons::ids(&server, &dir, &a, "Anna").await;
+        let ids_of_b = Salons::ids(&server, &dir, &b, MARK).await;
+        Salons { server, dir, a, b, ids_of_a, ids_of_b }
+    }
+
+    /// Makes what the salon is to have, and says by which ids it is found.
+    async fn ids(server: &Server, dir: &TestDir, salon: &Salon, name: &str) -> Ids {
+        let owner = server.member_of(salon, dir.path(), "owner").await;
+        let service =
+            made(server, &owner, "/v1/services", &json!({ "name": name, "durationMinutes": 30, "price": salon.price }))
+                .await;
+        let staff = made(server, &owner, "/v1/staff", &json!({ "displayName": name })).await;
+        let time_off = format!("/v1/staff/{}/time-off", text(&staff["id"]));
+        let off = json!({ "start": "2031-12-24T08:00:00Z", "end": "2031-12-24T18:00:00Z" });
+        let off = made(server, &owner, &time_off, &off).await;
+        let mut booking = salon.booking(0, 0, 0);
+        booking["serviceId"] = service["id"].clone();
+        booking["staffId"] = staff["id"].clone();
+        booking["slotEnd"] = json!("2031-06-02T07:30:00.000Z");
+        booking["customer"]["id"] = json!(SystemIds.uuid());
+        booking["customer"]["lastName"] = json!(name);
+        booking["notes"] = json!(name);
+        let booked = made(server, &owner, "/v1/bookings", &booking).await;
+        Ids::from([
+            ("serviceId", text(&service["id"])),
+            ("staffId", text(&staff["id"])),
+            ("timeOffId", text(&off["id"])),
+            ("bookingId", text(&booked["booking"]["id"])),
+            ("customerId", text(&booking["customer"]["id"])),
+        ])
+    }
+
+    fn as_role(&self, salon: &Salon, role: &str) -> Salon {
+        Salon { token: token(self.dir.path(), &salon.tenant_id, role), ..salon.clone() }
+    }
+
+    async fn document(&self) -> Value {
+        let answer = self.server.client.get(format!("{}/openapi.json", self.server.url)).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    async fn send(&self, caller: &Salon, request: &request::Request) -> Reply {
+        let (method, body) = (request.method.clone(), request.body.as_ref());
+        self.server.send(method, caller, &request.path, Some(&key()), body).await.unwrap()
+    }
+}
+
+async fn made(server: &Server, owner: &Salon, path: &str, body: &Value) -> Value {
+    let reply = server.post(owner, path, &key(), body).await;
+    assert_eq!(reply.status, 201, "{path}: {}", reply.text);
+    reply.json()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
