@@ -21,13 +21,14 @@ use crate::auth::{TokenAuthenticator, TokenKeys};
 use crate::clock::{SystemClock, SystemIds};
 use crate::event_sourced::{CommandPorts, EventSourcedCommands, EventSourcedQueries, QueryPorts, Sessions};
 use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
+use crate::outbox::{self, OutboxHouse, OutboxWorker};
 use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
 use crate::postgres::schema::{self, SchemaError};
 use crate::postgres::{
-    ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, PostgresFeed,
+    ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, OutboxWaker, PostgresFeed,
     PostgresIdempotency, PostgresJournal, PostgresPastBookings, PostgresProjectionOperators, PostgresProjectionStore,
-    PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
+    PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault, PostgresWebhooks, tenants, upkeep,
 };
 use crate::settings::Settings;
 use crate::telemetry::{self, Prometheus};
@@ -69,6 +70,7 @@ pub struct App {
     queries: Arc<dyn Queries>,
     reference: Arc<dyn Reference>,
     admin: Arc<Admin>,
+    outbox: OutboxWorker,
     /// For a stop, but for the embedded database's own.
     stop_limit: Duration,
 }
@@ -81,6 +83,7 @@ struct Pools {
     projector: ConnectionPool,
     vault: ConnectionPool,
     members: ConnectionPool,
+    outbox: ConnectionPool,
 }
 
 impl App {
@@ -185,6 +188,28 @@ impl App {
             clock: clock.clone(),
             read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
         }));
+        let outbox_waker = OutboxWaker::default();
+        outbox_waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
+        let webhooks = PostgresWebhooks {
+            members: pools.members,
+            keys: master_keys(settings)?,
+            waker: outbox_waker.clone(),
+            ids: ids.clone(),
+            allow_private_addresses: settings.webhooks.allow_private_addresses,
+            previous_secret_hours: settings.webhooks.previous_secret_hours,
+        };
+        let outbox = outbox::start(
+            settings,
+            OutboxHouse {
+                pool: pools.outbox,
+                wake: outbox_waker.worker(),
+                customers: vault.clone(),
+                keys: master_keys(settings)?,
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+        );
+        let outbox = outbox.map_err(|error| StartError::Settings(error.to_string()))?;
         tokio::spawn(metrics.clone().upkeep());
         tokio::spawn(upkeep::run(
             database,
@@ -207,6 +232,7 @@ impl App {
             queries: queries.clone(),
             reference: reference.clone(),
             customers: vault,
+            webhooks: Arc::new(webhooks),
             authenticator,
             readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
             rate_limiter: rate_limiter(settings, with_demo),
@@ -234,6 +260,7 @@ impl App {
             queries,
             reference,
             admin,
+            outbox,
             stop_limit,
         })
     }
@@ -280,8 +307,13 @@ impl App {
         let deadline = Instant::now() + self.stop_limit;
         self.admin.close();
         let finishing = tokio::time::timeout(self.stop_limit / 2, self.server.stop(true));
-        if finishing.await.is_err() {
+        let sending = tokio::time::timeout(self.stop_limit / 2, self.outbox.stop());
+        let (finished, sent) = tokio::join!(finishing, sending);
+        if finished.is_err() {
             tracing::warn!("some requests were still running when the server stopped");
+        }
+        if sent.is_err() {
+            tracing::warn!("the outbox was still sending when the server stopped; what it was at is sent again");
         }
         let leaving = tokio::time::timeout_at(deadline.into(), passivated(&self.runtime));
         let saving = tokio::time::timeout_at(deadline.into(), self.projections.save_all());
@@ -341,6 +373,7 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
         members: pool(DatabaseRole::Authenticated, 4),
+        outbox: pool(DatabaseRole::Outbox, 4),
     }
 }
 

@@ -30,6 +30,7 @@ pub mod tests;
 mod trace;
 mod unmatched;
 mod validate;
+mod webhooks;
 
 use std::future::ready;
 use std::net::TcpListener;
@@ -50,7 +51,7 @@ pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
 pub use route::{Access, Route, Verb};
 pub use routes::ROUTES;
 
-use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Reference};
+use crate::ports::{Authenticator, Commands, Customers, Queries, Readiness, Reference, Webhooks};
 
 /// Browsers may ask again after this long whether they may ask.
 const PREFLIGHT_SECONDS: usize = 3_600;
@@ -63,6 +64,7 @@ pub struct Door {
     pub queries: Arc<dyn Queries>,
     pub reference: Arc<dyn Reference>,
     pub customers: Arc<dyn Customers>,
+    pub webhooks: Arc<dyn Webhooks>,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,
     /// `None` is without limit.

@@ -7,6 +7,7 @@ mod customers;
 mod queries;
 mod readiness;
 mod reference;
+mod webhooks;
 
 pub use authenticator::{Authenticator, Identity, InvalidToken};
 pub use commands::{
@@ -22,3 +23,4 @@ pub use reference::{
     HoursException, Invited, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference, ReferenceError,
     ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };
+pub use webhooks::{NewWebhook, WebhookChange, WebhookDeliveryView, WebhookView, Webhooks};

@@ -18,6 +18,7 @@ pub enum DatabaseRole {
     Projector,
     Vault,
     Operator,
+    Outbox,
     /// A member, through the policies; the claims are set per transaction.
     Authenticated,
 }
@@ -44,6 +45,7 @@ impl DatabaseRole {
             | DatabaseRole::Projector
             | DatabaseRole::Vault
             | DatabaseRole::Operator
+            | DatabaseRole::Outbox
             | DatabaseRole::Authenticated => role,
         }
     }
@@ -56,6 +58,7 @@ impl DatabaseRole {
             DatabaseRole::Projector => Some("codeccloud_projector"),
             DatabaseRole::Vault => Some("codeccloud_vault"),
             DatabaseRole::Operator => Some("codeccloud_operator"),
+            DatabaseRole::Outbox => Some("codeccloud_outbox"),
             DatabaseRole::Authenticated => Some("authenticated"),
         }
     }

@@ -10,6 +10,7 @@ mod feed;
 mod idempotency;
 mod journal;
 mod listen;
+mod outbox;
 mod past_bookings;
 mod pooled;
 mod projections;
@@ -19,11 +20,13 @@ mod snapshots;
 mod streams;
 mod types;
 mod vault;
+mod webhooks;
 
 pub use database::{Database, DatabaseRole};
 pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
 pub use idempotency::PostgresIdempotency;
 pub use journal::{JournalSettings, PostgresJournal};
+pub use outbox::{OutboxWaker, PostgresOutbox, operators as outbox_operators};
 pub use past_bookings::PostgresPastBookings;
 pub use pooled::{ConnectionPool, Connector};
 pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orders as projection_orders};
@@ -31,6 +34,7 @@ pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
 pub use vault::{PostgresVault, vault_tenants_not_under};
+pub use webhooks::{PostgresEndpoints, PostgresWebhooks};
 
 /// The driver's own types, for callers that hold a connection for the length of a command.
 pub use tokio_postgres::{Client, Error as DatabaseError};

@@ -95,6 +95,18 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0014_customers_bookings.up.sql"),
         include_str!("../../schema/0014_customers_bookings.down.sql"),
     ),
+    Migration::new(
+        20,
+        "outbox",
+        include_str!("../../schema/0020_outbox.up.sql"),
+        include_str!("../../schema/0020_outbox.down.sql"),
+    ),
+    Migration::new(
+        21,
+        "webhooks",
+        include_str!("../../schema/0021_webhooks.up.sql"),
+        include_str!("../../schema/0021_webhooks.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
@@ -115,6 +127,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     ),
     (3, &["vault_customers"]),
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
+    (21, &["webhook_endpoints"]),
 ];
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.
@@ -333,6 +346,9 @@ mod tests {
         "stream_heads",
         "vault_notes",
         "reference_versions",
+        "outbox_deliveries",
+        "outbox_bookings",
+        "app_private.outbox_start",
     ];
 
     #[test]

@@ -138,7 +138,8 @@ async fn a_member_reaches_no_row_of_a_foreign_tenant() {
     for table in &tables {
         refuses_foreign_rows(&superuser, &member, table).await;
     }
-    for table in ["audit_log", "outbox_events", "product_stock", "vault_customers", "vault_notes"] {
+    for table in ["audit_log", "outbox_events", "product_stock", "vault_customers", "vault_notes", "outbox_deliveries"]
+    {
         let change = format!("update {table} set tenant_id = tenant_id");
         assert_eq!(refused(member.execute(&change, &[]).await), None, "{table} is not for members to change");
     }
@@ -248,7 +249,12 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into saga_instances values ('T', 'booking', 'T', 1, 'scheduled', '{}', now());
         insert into snapshots values ('T', 'booking', 'T', 1, now(), 1, '');
         insert into event_projection_offsets (tenant_id, projection) values ('T', 'availability');
-        insert into tenant_stages (tenant_id, stage) values ('T', 'scale');";
+        insert into tenant_stages (tenant_id, stage) values ('T', 'scale');
+        insert into outbox_deliveries (tenant_id, id, entry_id, aggregate_id, handler, target_id, event_type, message)
+            values ('T', 'T', 1, 'T', 'webhook', 'T', 'booking.scheduled', '{}');
+        insert into outbox_bookings (tenant_id, booking_id, status, slot_start, slot_end)
+            values ('T', 'T', 'scheduled', now(), now());
+        insert into webhook_endpoints (tenant_id, id, url, secret, secret_key_id) values ('T', 'T', 'https://x', '', '1');";
     let rows = rows.replace("'T'", &format!("'{tenant}'")).replace("'M'", &format!("'{member}'"));
     superuser.batch_execute(&rows).await.unwrap();
 }

@@ -8,6 +8,7 @@ mod headers;
 pub mod house;
 mod pages;
 mod resources;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,7 @@ fn door(house: &Arc<House>) -> Door {
         queries: house.clone(),
         reference: house.clone(),
         customers: house.clone(),
+        webhooks: house.clone(),
         authenticator: house.clone(),
         readiness: house.clone(),
         rate_limiter: None,
