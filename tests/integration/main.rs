@@ -12,6 +12,7 @@ mod feed;
 mod feed_running;
 mod journal;
 mod operations;
+mod outbox;
 mod past_bookings;
 mod projection_saves;
 mod reference;

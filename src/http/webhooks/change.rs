@@ -19,7 +19,7 @@ const URL_LENGTH_MAX: usize = 2_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateWebhook {
-    /// An https:// URL; redirects are not followed.
+    /// An HTTPS URL; redirects are not followed.
     pub url: String,
     /// Such as `booking.scheduled`; empty or absent is all.
     #[serde(default)]

@@ -13,7 +13,7 @@ use codeccloud::postgres::{ConnectionPool, DatabaseRole, schema};
 use codeccloud_actors::ports::Ids;
 use tokio_postgres::{Client, NoTls};
 
-pub use server::{Reply, Salon, Server, command_on, key, token, token_of};
+pub use server::{Reply, Salon, Server, command_on, key, output, token, token_of};
 
 /// A directory under the system's temporary one that goes with its test.
 pub struct TestDir(PathBuf);
