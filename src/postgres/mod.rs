@@ -34,7 +34,7 @@ pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
 pub use vault::{PostgresVault, vault_tenants_not_under};
-pub use webhooks::{PostgresEndpoints, PostgresWebhooks};
+pub use webhooks::{PostgresEndpoints, PostgresWebhooks, rewrap_webhook_secrets};
 
 /// The driver's own types, for callers that hold a connection for the length of a command.
 pub use tokio_postgres::{Client, Error as DatabaseError};

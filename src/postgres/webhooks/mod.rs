@@ -1,6 +1,7 @@
 //! Endpoints of webhooks: members manage them under their own policies, the outbox calls those of all tenants.
 
 mod endpoints;
+mod rotation;
 mod rows;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::ports::{
 use crate::vault::{MasterKeys, SealedSecret};
 
 pub use endpoints::PostgresEndpoints;
+pub use rotation::rewrap_webhook_secrets;
 
 /// More would only be called in vain.
 const ENDPOINTS_MAX: i64 = 50;

@@ -174,10 +174,12 @@ impl House {
             last_name: "Müller".to_owned(),
         };
         let row = self.vault.seal_customer(self.tenant_id, id, &profile).await.unwrap().row.unwrap();
-        let sql = "INSERT INTO vault_customers (tenant_id, customer_id, wrapped_key, master_key_id, profile) \
-                   VALUES ($1, $2, $3, $4, $5)";
-        let (key, sealed) = (&*row.wrapped_key, &*row.profile);
-        self.rows.execute(sql, &[&self.tenant_id.0, &id.0, &key, &row.master_key_id, &sealed]).await.unwrap();
+        let sql = "INSERT INTO vault_customers (tenant_id, customer_id, wrapped_key, master_key_id, profile, \
+                   email_lookup) VALUES ($1, $2, $3, $4, $5, $6)";
+        let (key, sealed, lookup) = (&*row.wrapped_key, &*row.profile, &*row.email_lookup);
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+            [&self.tenant_id.0, &id.0, &key, &row.master_key_id, &sealed, &lookup];
+        self.rows.execute(sql, &values).await.unwrap();
         id
     }
 
