@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use codeccloud::ports::{ReferenceError, WebhookChange, Webhooks};
+use codeccloud::postgres::{DatabaseRole, rewrap_webhook_secrets};
+use codeccloud::vault::{MasterKey, MasterKeys};
 use codeccloud_actors::ids::Version;
 use serde_json::json;
 
@@ -133,4 +135,21 @@ async fn a_delivery_is_made_again_under_its_id_and_only_by_its_tenant() {
     let sql = "SELECT app_private.replay_webhook_delivery($1, $2, $3)";
     let refused = stranger.query_one(sql, &[&house.tenant_id.0, &id, &delivery]).await.unwrap_err();
     assert_eq!(refused.code(), Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_come_along_when_the_master_key_rotates() {
+    let house = House::build().await;
+    let (id, _) = house.endpoint("https://example.ch/").await;
+    house.endpoints().rotate_secret(house.tenant_id, house.manager, id, idempotency()).await.unwrap();
+    let outbox = house.database.database().connect(DatabaseRole::Outbox).await.unwrap();
+    let (first, second) = (MasterKey::new("1", [7; 32]), MasterKey::new("2", [8; 32]));
+    let stranger = MasterKeys::new(second.clone(), Vec::new()).unwrap();
+    assert_eq!(rewrap_webhook_secrets(&outbox, &stranger).await.unwrap(), (0, 1), "unreadable, and left as it was");
+    let both = MasterKeys::new(second.clone(), vec![first]).unwrap();
+    assert_eq!(rewrap_webhook_secrets(&outbox, &both).await.unwrap(), (1, 0));
+    assert_eq!(rewrap_webhook_secrets(&outbox, &both).await.unwrap(), (0, 0), "there is nothing left to do");
+    // Under the second alone, both secrets can be read: they go under a third.
+    let next = MasterKeys::new(MasterKey::new("3", [9; 32]), vec![second]).unwrap();
+    assert_eq!(rewrap_webhook_secrets(&outbox, &next).await.unwrap(), (1, 0));
 }
