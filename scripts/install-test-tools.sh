@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and this system lacks: a headless browser, for the pages, and the commands that the
-# RUNBOOK's steps use, which a test runs as they stand there; for `make test-api`, what makes environments of Python.
+# Installs what only the tests need and this system lacks: a headless browser, for the pages, the commands that the
+# RUNBOOK's steps use, which a test runs as they stand there, and a mail server and a reader of webhooks in Python.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
@@ -13,25 +13,40 @@ browser_installed() {
     [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ]
 }
 
+tools="${CODECCLOUD_TEST_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/codeccloud-test-tools}"
+
+python_tools_installed() { "$tools/bin/python" -c 'import aiosmtpd, standardwebhooks' 2>/dev/null; }
+
+# What a bare Debian leaves out of Python.
+python_complete() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+install_missing() {
+    case "$(package_manager)" in
+    apt-get | dnf | apk | pacman) install_packages "$@" ;;
+    brew)
+        # There the browser is no package of the same kind.
+        [[ " $* " != *" chromium "* ]] || fail "install Chromium or Google Chrome, then run this again"
+        install_packages "$@"
+        ;;
+    *) fail "install $*, then run this again" ;;
+    esac
+}
+
 missing=()
 for command in curl jq openssl; do
     command -v "$command" >/dev/null || missing+=("$command")
 done
 if ! browser_installed; then missing+=(chromium); fi
-if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+if ! python_tools_installed && ! python_complete; then
     case "$(package_manager)" in
-    apt-get) missing+=(python3-venv) ;;
+    apt-get) missing+=(python3 python3-venv) ;;
     pacman) missing+=(python) ;;
     *) missing+=(python3) ;;
     esac
 fi
-if [ ${#missing[@]} = 0 ]; then exit 0; fi
-case "$(package_manager)" in
-apt-get | dnf | apk | pacman) install_packages "${missing[@]}" ;;
-brew)
-    # There the browser is no package of the same kind.
-    [[ " ${missing[*]} " != *" chromium "* ]] || fail "install Chromium or Google Chrome, then run this again"
-    install_packages "${missing[@]}"
-    ;;
-*) fail "install ${missing[*]}, then run this again" ;;
-esac
+if [ ${#missing[@]} != 0 ]; then install_missing "${missing[@]}"; fi
+if ! python_tools_installed; then
+    # An environment of their own, which the tests find under the same name.
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check aiosmtpd==1.4.6 standardwebhooks==1.0.0
+fi

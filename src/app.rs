@@ -24,16 +24,18 @@ use crate::clock::{SystemClock, SystemIds};
 use crate::commands::{CommandPorts, StagedCommands};
 use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, Sessions};
 use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
+use crate::outbox::{self, OutboxHouse, OutboxWorker};
 use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
 use crate::postgres::audit::{PostgresAudit, Sealer, SealerSettings};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
 use crate::postgres::schema::{self, SchemaError};
 use crate::postgres::tenants::TenantRow;
 use crate::postgres::{
-    CallerPools, ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, PostgresFeed,
-    PostgresIdempotency, PostgresJournal, PostgresMonths, PostgresPastBookings, PostgresProjectionOperators,
-    PostgresProjectionStore, PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault,
-    TransactionalCommands, TransactionalPorts, TransactionalQueries, TransactionalQueryPorts, tenants, upkeep,
+    CallerPools, ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, OutboxWaker,
+    PostgresFeed, PostgresIdempotency, PostgresJournal, PostgresMonths, PostgresPastBookings,
+    PostgresProjectionOperators, PostgresProjectionStore, PostgresReference, PostgresSnapshots, PostgresStreams,
+    PostgresVault, PostgresWebhooks, TransactionalCommands, TransactionalPorts, TransactionalQueries,
+    TransactionalQueryPorts, tenants, upkeep,
 };
 use crate::queries::StagedQueries;
 use crate::settings::Settings;
@@ -77,6 +79,7 @@ pub struct App {
     reference: Arc<dyn Reference>,
     admin: Arc<Admin>,
     sealer: tokio::task::AbortHandle,
+    outbox: OutboxWorker,
     /// For a stop, but for the embedded database's own.
     stop_limit: Duration,
 }
@@ -89,6 +92,7 @@ struct Pools {
     projector: ConnectionPool,
     vault: ConnectionPool,
     callers: CallerPools,
+    outbox: ConnectionPool,
 }
 
 impl App {
@@ -175,6 +179,9 @@ impl App {
         ));
         let sessions = Arc::new(Sessions::default());
         let summaries = projections.appointment_summaries.published().clone();
+        let outbox_waker = OutboxWaker::default();
+        outbox_waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
+        let wake_outbox = outbox_waker.clone();
         let commands = StagedCommands::new(CommandPorts {
             node_id,
             event_sourced: Arc::new(Actors::new(runtime.clone(), summaries.clone(), streams.clone())),
@@ -191,6 +198,7 @@ impl App {
             vault: vault.clone(),
             idempotency,
             sessions: sessions.clone(),
+            committed: Box::new(move || wake_outbox.committed()),
             ids: ids.clone(),
         });
         let transactional = TransactionalQueries::new(TransactionalQueryPorts {
@@ -214,6 +222,26 @@ impl App {
             reference: reference.clone(),
         });
         let sealer = tokio::spawn(Sealer::new(database.clone(), sealer_settings(settings)?).run()).abort_handle();
+        let webhooks = PostgresWebhooks {
+            members: pools.callers.members.clone(),
+            keys: master_keys(settings)?,
+            waker: outbox_waker.clone(),
+            ids: ids.clone(),
+            allow_private_addresses: settings.webhooks.allow_private_addresses,
+            previous_secret_hours: settings.webhooks.previous_secret_hours,
+        };
+        let outbox = outbox::start(
+            settings,
+            OutboxHouse {
+                pool: pools.outbox,
+                wake: outbox_waker.worker(),
+                customers: vault.clone(),
+                keys: master_keys(settings)?,
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+        );
+        let outbox = outbox.map_err(|error| StartError::Settings(error.to_string()))?;
         tokio::spawn(metrics.clone().upkeep());
         tokio::spawn(upkeep::run(
             database,
@@ -236,6 +264,7 @@ impl App {
             reference: reference.clone(),
             customers: vault,
             audit: Arc::new(PostgresAudit::new(pools.callers.members.clone())),
+            webhooks: Arc::new(webhooks),
             authenticator,
             readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
             rate_limiter: rate_limiter(settings, with_demo),
@@ -264,6 +293,7 @@ impl App {
             reference,
             admin,
             sealer,
+            outbox,
             stop_limit,
         })
     }
@@ -312,8 +342,13 @@ impl App {
         // What it leaves, the next start seals.
         self.sealer.abort();
         let finishing = tokio::time::timeout(self.stop_limit / 2, self.server.stop(true));
-        if finishing.await.is_err() {
+        let sending = tokio::time::timeout(self.stop_limit / 2, self.outbox.stop());
+        let (finished, sent) = tokio::join!(finishing, sending);
+        if finished.is_err() {
             tracing::warn!("some requests were still running when the server stopped");
+        }
+        if sent.is_err() {
+            tracing::warn!("the outbox was still sending when the server stopped; what it was at is sent again");
         }
         let leaving = tokio::time::timeout_at(deadline.into(), passivated(&self.runtime));
         let saving = tokio::time::timeout_at(deadline.into(), self.projections.save_all());
@@ -397,6 +432,7 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
             services: callers(DatabaseRole::Service),
             customers: callers(DatabaseRole::Customer),
         },
+        outbox: pool(DatabaseRole::Outbox, 4),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod event_sourced;
 mod generations;
 pub mod http;
 pub mod load;
+pub mod outbox;
 pub mod ports;
 pub mod postgres;
 pub mod queries;

@@ -55,6 +55,12 @@ pub const ALL: &[Metric] = &[
     AUDIT_CONTRADICTED,
     AUDIT_VERIFIED_AT,
     AUDIT_FINDINGS,
+    OUTBOX_ENTRIES,
+    OUTBOX_OLDEST_AGE,
+    OUTBOX_ATTEMPTS,
+    OUTBOX_DEAD_LETTERS,
+    OUTBOX_DEAD_LETTERS_WAITING,
+    OUTBOX_LEFT_ALONE,
     POSTGRES_RESTARTS,
     PROCESS_MEMORY,
 ];
@@ -265,6 +271,54 @@ pub const AUDIT_FINDINGS: Metric = Metric {
     unit: Unit::Count,
     labels: &[],
     help: "What that verification found to be not as it was sealed.",
+};
+
+pub const OUTBOX_ENTRIES: Metric = Metric {
+    name: "codeccloud_outbox_entries",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "Entries of the outbox that are not processed, those with a dead letter included.",
+};
+
+pub const OUTBOX_OLDEST_AGE: Metric = Metric {
+    name: "codeccloud_outbox_oldest_age_seconds",
+    kind: Kind::Gauge,
+    unit: Unit::Seconds,
+    labels: &[],
+    help: "Age of the oldest entry of the outbox that is not processed and has no dead letter; 0 when there is none.",
+};
+
+pub const OUTBOX_ATTEMPTS: Metric = Metric {
+    name: "codeccloud_outbox_attempts_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &["handler", "outcome"],
+    help: "Attempts to deliver, by handler and by outcome: done, skipped because there was nobody or nothing to tell, failed, dead.",
+};
+
+pub const OUTBOX_DEAD_LETTERS: Metric = Metric {
+    name: "codeccloud_outbox_dead_letters_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &["handler"],
+    help: "Deliveries that were given up; alert on any: an operator must retry or discard it.",
+};
+
+pub const OUTBOX_DEAD_LETTERS_WAITING: Metric = Metric {
+    name: "codeccloud_outbox_dead_letters",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "Deliveries given up that nobody has retried or discarded yet.",
+};
+
+pub const OUTBOX_LEFT_ALONE: Metric = Metric {
+    name: "codeccloud_outbox_entries_left_alone",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "Unprocessed entries that are older than the outbox's worker, as it found them at its start; it leaves them as they are.",
 };
 
 pub const POSTGRES_RESTARTS: Metric = Metric {

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod database;
 mod load;
+mod outbox;
 mod projections;
 mod schema;
 mod serve;
@@ -59,6 +60,9 @@ enum Command {
     /// The read models
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
+    /// What is to be told to customers and webhooks
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
     /// Where personal data lives
     #[command(subcommand)]
     Vault(vault::VaultCommand),
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Database(command) => access::block_on(database::run(settings, command)),
         Command::Schema(command) => access::block_on(schema::run(settings, command)),
         Command::Projections(command) => access::block_on(projections::run(settings, command)),
+        Command::Outbox(command) => access::block_on(outbox::run(settings, command)),
         Command::Vault(command) => access::block_on(vault::run(settings, command)),
         Command::Audit(command) => access::block_on(audit::run(settings, command)),
         Command::Load(args) => load::run(settings, args),
@@ -131,6 +136,7 @@ fn load_settings(cli: &Cli) -> Result<Settings, Vec<String>> {
         | Command::Database(_)
         | Command::Schema(_)
         | Command::Projections(_)
+        | Command::Outbox(_)
         | Command::Vault(_)
         | Command::Audit(_)
         | Command::Load(_) => settings::load(sources),

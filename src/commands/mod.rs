@@ -62,6 +62,8 @@ pub struct CommandPorts {
     pub vault: Arc<Vault>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub sessions: Arc<Sessions>,
+    /// Told of each command that was carried out: its rows have left something in the outbox.
+    pub committed: Box<dyn Fn() + Send + Sync>,
     pub ids: Arc<dyn Ids>,
 }
 
@@ -168,6 +170,9 @@ impl StagedCommands {
             Ok(executed) => {
                 if let Some(committed) = executed.committed {
                     self.ports.sessions.wrote(request.tenant_id, &request.caller, committed.transaction_id);
+                    if executed.answer.status < 400 {
+                        (self.ports.committed)();
+                    }
                     if let Some(sealing) = sealing.filter(|_| executed.answer.status < 400) {
                         self.ports.vault.committed(sealing);
                     }

@@ -34,6 +34,7 @@ pub mod tests;
 mod trace;
 mod unmatched;
 mod validate;
+mod webhooks;
 
 use std::future::ready;
 use std::net::TcpListener;
@@ -54,7 +55,7 @@ pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
 pub use route::{Access, Route, Verb};
 pub use routes::ROUTES;
 
-use crate::ports::{Audit, Authenticator, Commands, Customers, Queries, Readiness, Reference};
+use crate::ports::{Audit, Authenticator, Commands, Customers, Queries, Readiness, Reference, Webhooks};
 
 /// Browsers may ask again after this long whether they may ask.
 const PREFLIGHT_SECONDS: usize = 3_600;
@@ -68,6 +69,7 @@ pub struct Door {
     pub reference: Arc<dyn Reference>,
     pub customers: Arc<dyn Customers>,
     pub audit: Arc<dyn Audit>,
+    pub webhooks: Arc<dyn Webhooks>,
     pub authenticator: Arc<dyn Authenticator>,
     pub readiness: Arc<dyn Readiness>,
     /// `None` is without limit.

@@ -21,6 +21,7 @@ use super::staff::{self, ChangeStaff, CreateStaff, ExceptionHours, Invitation, I
 use super::staff::{StaffQuery, TimeOff, UtilisationDay, UtilisationQuery, WorkingHours};
 use super::stock::{self, AdjustStock, ConsumeStock, Movement, MovementQuery, ReceiveStock, ReleaseStock};
 use super::stock::{ReserveStock, Stock, StockChanged, StockConsumed, StockReleased, StockReserved};
+use super::webhooks::{self, ChangeWebhook, CreateWebhook, DeliveryQuery, Webhook, WebhookDelivery, WebhookSecret};
 use super::{docs, openapi};
 
 const NOT_FOUND_OR_CONFLICT: &[Slug] = &[Slug::NotFound, Slug::Conflict];
@@ -355,6 +356,56 @@ pub static ROUTES: &[Route] = &[
         query: Some(schema::<AuditQuery>),
         success: ok::<Listing<AuditEntry>>(),
         ..Route::new(Verb::Get, "/v1/admin/audit", MANAGERS, || to(audit::list))
+    },
+    Route {
+        summary: "List webhooks",
+        success: ok::<Listing<Webhook>>(),
+        ..Route::new(Verb::Get, "/v1/webhooks", MANAGERS, || to(webhooks::list))
+    },
+    Route {
+        summary: "Have a URL called when something becomes of a booking; the answer shows the secret",
+        body: Some(schema::<CreateWebhook>),
+        success: created::<WebhookSecret>(),
+        versions: Versions::Sent,
+        further_problems: NOT_FOUND_OR_CONFLICT,
+        ..Route::new(Verb::Post, "/v1/webhooks", MANAGERS, || to(webhooks::create))
+    },
+    Route {
+        summary: "One webhook",
+        success: ok::<Webhook>(),
+        versions: Versions::Read,
+        ..Route::new(Verb::Get, "/v1/webhooks/{webhookId}", MANAGERS, || to(webhooks::get))
+    },
+    Route {
+        summary: "Change a webhook, or switch it off or on",
+        body: Some(schema::<ChangeWebhook>),
+        success: ok::<Webhook>(),
+        versions: Versions::Change,
+        ..Route::new(Verb::Patch, "/v1/webhooks/{webhookId}", MANAGERS, || to(webhooks::change))
+    },
+    Route {
+        summary: "Delete a webhook",
+        versions: Versions::Change,
+        ..Route::new(Verb::Delete, "/v1/webhooks/{webhookId}", MANAGERS, || to(webhooks::delete))
+    },
+    Route {
+        summary: "Make a new secret; the previous one signs as well for a while",
+        success: ok::<WebhookSecret>(),
+        versions: Versions::Sent,
+        ..Route::new(Verb::Post, "/v1/webhooks/{webhookId}/rotate-secret", MANAGERS, || to(webhooks::rotate_secret))
+    },
+    Route {
+        summary: "What was sent to a webhook, newest first",
+        query: Some(schema::<DeliveryQuery>),
+        success: ok::<Listing<WebhookDelivery>>(),
+        ..Route::new(Verb::Get, "/v1/webhooks/{webhookId}/deliveries", MANAGERS, || to(webhooks::list_deliveries))
+    },
+    Route {
+        summary: "Send something to a webhook again",
+        success: ok::<WebhookDelivery>(),
+        ..Route::new(Verb::Post, "/v1/webhooks/{webhookId}/deliveries/{deliveryId}/replay", MANAGERS, || {
+            to(webhooks::replay)
+        })
     },
     Route {
         summary: "Whether the process answers",

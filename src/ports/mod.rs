@@ -8,6 +8,7 @@ mod customers;
 mod queries;
 mod readiness;
 mod reference;
+mod webhooks;
 
 pub use audit::{Audit, AuditEntry};
 pub use authenticator::{Authenticator, Identity, InvalidToken};
@@ -25,3 +26,4 @@ pub use reference::{
     HoursException, Invited, NewMember, NewProduct, NewService, NewStaff, NewTimeOff, Precondition, ProductChange,
     Reference, ReferenceError, ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };
+pub use webhooks::{NewWebhook, WebhookChange, WebhookDeliveryView, WebhookView, Webhooks};

@@ -24,6 +24,7 @@ pub enum DatabaseRole {
     Customer,
     /// Reads the audit log of all tenants, and appends seals.
     Sealer,
+    Outbox,
     /// A member, through the policies; the claims are set per transaction.
     Authenticated,
 }
@@ -46,7 +47,11 @@ impl DatabaseRole {
                 "{role} SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
                  SET enable_hashjoin = off; SET enable_mergejoin = off;"
             ),
-            DatabaseRole::Owner | DatabaseRole::Projector | DatabaseRole::Vault | DatabaseRole::Operator => role,
+            DatabaseRole::Owner
+            | DatabaseRole::Projector
+            | DatabaseRole::Vault
+            | DatabaseRole::Operator
+            | DatabaseRole::Outbox => role,
             // A command's statements are as short as an append's.
             DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => {
                 format!("{role} SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;")
@@ -63,6 +68,7 @@ impl DatabaseRole {
             DatabaseRole::Vault => Some("codeccloud_vault"),
             DatabaseRole::Operator => Some("codeccloud_operator"),
             DatabaseRole::Sealer => Some("codeccloud_sealer"),
+            DatabaseRole::Outbox => Some("codeccloud_outbox"),
             DatabaseRole::Authenticated => Some("authenticated"),
             DatabaseRole::Service => Some("codeccloud_service"),
             DatabaseRole::Customer => Some("codeccloud_customer"),

@@ -1,4 +1,4 @@
-//! LISTEN, kept up. A notification is a wake-up, never data, so whoever waits polls as well, and a lost connection costs
+//! LISTEN, kept up, and NOTIFY, held together. A notification is a wake-up, never data, so whoever waits polls as well, and a lost connection costs
 //! latency only.
 
 use std::future::poll_fn;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_postgres::AsyncMessage;
 
-use super::Database;
+use super::{Database, DatabaseRole};
 
 /// The pause before a lost connection is made anew.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -41,4 +41,20 @@ async fn listen_once(database: &Database, channel: &str, wake: &Arc<Notify>) -> 
     tracing::debug!(channel, "listening");
     let _ = driving.await;
     Ok(())
+}
+
+/// Tells the other nodes whenever somebody has notified `pending`, many times as once. Never returns.
+pub(super) async fn notify(database: Database, channel: &'static str, coalesce: Duration, pending: Arc<Notify>) {
+    let mut client = None;
+    loop {
+        pending.notified().await;
+        tokio::time::sleep(coalesce).await;
+        if client.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
+            client = database.connect(DatabaseRole::Reader).await.ok();
+        }
+        if let Some(client) = &client {
+            // A lost wake-up costs a poll interval.
+            let _ = client.batch_execute(&format!("NOTIFY {channel}")).await;
+        }
+    }
 }

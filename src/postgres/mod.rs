@@ -11,6 +11,7 @@ mod feed;
 mod idempotency;
 mod journal;
 mod listen;
+mod outbox;
 mod past_bookings;
 mod pooled;
 mod projections;
@@ -23,11 +24,13 @@ mod streams;
 mod transactional;
 mod types;
 mod vault;
+mod webhooks;
 
 pub use database::{Database, DatabaseRole};
 pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
 pub use idempotency::PostgresIdempotency;
 pub use journal::{JournalSettings, PostgresJournal};
+pub use outbox::{OutboxWaker, PostgresOutbox, operators as outbox_operators};
 pub use past_bookings::PostgresPastBookings;
 pub use pooled::{ConnectionPool, Connector};
 pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orders as projection_orders};
@@ -40,6 +43,7 @@ pub use transactional::{
     TransactionalQueryPorts,
 };
 pub use vault::{PostgresVault, vault_tenants_not_under};
+pub use webhooks::{PostgresEndpoints, PostgresWebhooks, rewrap_webhook_secrets};
 
 /// The driver's own types, for callers that hold a connection for the length of a command.
 pub use tokio_postgres::{Client, Error as DatabaseError};

@@ -114,6 +114,18 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0017_stages.down.sql"),
     ),
     Migration::new(
+        20,
+        "outbox",
+        include_str!("../../schema/0020_outbox.up.sql"),
+        include_str!("../../schema/0020_outbox.down.sql"),
+    ),
+    Migration::new(
+        21,
+        "webhooks",
+        include_str!("../../schema/0021_webhooks.up.sql"),
+        include_str!("../../schema/0021_webhooks.down.sql"),
+    ),
+    Migration::new(
         25,
         "products",
         include_str!("../../schema/0025_products.up.sql"),
@@ -146,6 +158,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     (3, &["vault_customers"]),
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
     (15, &["appointments", "loyalty_ledger"]),
+    (21, &["webhook_endpoints"]),
     (25, &["product_details"]),
     (30, &["audit_seals"]),
 ];
@@ -367,6 +380,9 @@ mod tests {
         "vault_notes",
         "reference_versions",
         "audit_verifications",
+        "outbox_deliveries",
+        "outbox_bookings",
+        "app_private.outbox_start",
     ];
 
     #[test]

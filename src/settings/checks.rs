@@ -20,6 +20,21 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         &["actors.restart_backoff_ms_max", "actors.restart_backoff_ms_min"],
         "expected no less than actors.restart_backoff_ms_min",
     );
+    require(
+        settings.outbox.retry_seconds_min <= settings.outbox.retry_seconds_max,
+        &["outbox.retry_seconds_max", "outbox.retry_seconds_min"],
+        "expected no less than outbox.retry_seconds_min",
+    );
+    require(
+        settings.webhooks.timeout_seconds + LEASE_MARGIN_SECONDS <= settings.outbox.lease_seconds,
+        &["outbox.lease_seconds", "webhooks.timeout_seconds"],
+        "expected 5 more than webhooks.timeout_seconds, so that a slow answer is still heard",
+    );
+    require(
+        settings.smtp.host.is_none() || settings.smtp.from.is_some(),
+        &["smtp.from", "smtp.host"],
+        "expected an address, because smtp.host is set",
+    );
     let mut ids = BTreeSet::from([settings.vault.master_key_id.as_str()]);
     require(
         settings.vault.previous_master_keys.iter().all(|key| ids.insert(&key.id)),
@@ -34,6 +49,9 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
     );
     found
 }
+
+/// For taking a delivery and marking it.
+const LEASE_MARGIN_SECONDS: u64 = 5;
 
 /// Secrets that are printed in manuals, and so protect nothing.
 const PUBLIC_SECRETS: [&str; 2] = [

@@ -23,8 +23,8 @@ use overlay::Overlay;
 pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
-    Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Projections, RateLimit,
-    Scale, Server, Telemetry, Vault,
+    Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Outbox, Projections,
+    RateLimit, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 
@@ -42,6 +42,9 @@ pub struct Settings {
     pub journal: Journal,
     pub feed: Feed,
     pub projections: Projections,
+    pub outbox: Outbox,
+    pub smtp: Smtp,
+    pub webhooks: Webhooks,
     pub idempotency: Idempotency,
     pub rate_limit: RateLimit,
     pub log: Log,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::Secret;
 use super::values::{
-    between, database_url, filter, identifier, jwks, listen, log_format, named_keys, optional_secret, origins,
-    otlp_endpoint, symmetric_key,
+    between, database_url, encryption, filter, identifier, jwks, listen, log_format, mail_address, named_keys,
+    optional_secret, optional_text, origins, otlp_endpoint, symmetric_key,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -157,6 +157,67 @@ pub struct Projections {
     pub save_every_events: u64,
     #[serde(deserialize_with = "between::<0, 60_000, _, _>")]
     pub read_your_writes_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbox {
+    #[serde(deserialize_with = "between::<10, 60_000, _, _>")]
+    pub poll_ms: u64,
+    #[serde(deserialize_with = "between::<1, 10_000, _, _>")]
+    pub batch_max: usize,
+    #[serde(deserialize_with = "between::<1, 1_000, _, _>")]
+    pub senders: usize,
+    #[serde(deserialize_with = "between::<5, 3_600, _, _>")]
+    pub lease_seconds: u64,
+    #[serde(deserialize_with = "between::<1, 100, _, _>")]
+    pub attempts_max: u32,
+    #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
+    pub retry_seconds_min: u64,
+    #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
+    pub retry_seconds_max: u64,
+    #[serde(deserialize_with = "between::<1, 3_650, _, _>")]
+    pub keep_days: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// `None` sends no mail.
+    #[serde(deserialize_with = "optional_text")]
+    pub host: Option<String>,
+    #[serde(deserialize_with = "between::<1, 65_535, _, _>")]
+    pub port: u16,
+    #[serde(deserialize_with = "encryption")]
+    pub encryption: SmtpEncryption,
+    #[serde(deserialize_with = "optional_text")]
+    pub username: Option<String>,
+    #[serde(deserialize_with = "optional_secret")]
+    pub password: Option<Secret<String>>,
+    #[serde(deserialize_with = "mail_address")]
+    pub from: Option<String>,
+    #[serde(deserialize_with = "between::<1, 600, _, _>")]
+    pub timeout_seconds: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpEncryption {
+    /// For a server on this machine or network.
+    None,
+    /// Demanded before anything is said.
+    StartTls,
+    /// From the first byte on.
+    Tls,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    pub allow_private_addresses: bool,
+    #[serde(deserialize_with = "between::<1, 60, _, _>")]
+    pub timeout_seconds: u64,
+    #[serde(deserialize_with = "between::<0, 8_760, _, _>")]
+    pub previous_secret_hours: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -162,6 +162,32 @@ fn what_a_start_asks_for_comes_at_once_with_all_other_faults() {
 }
 
 #[test]
+fn mail_needs_a_sender_and_leases_last_longer_than_what_they_are_for() {
+    let environment = [
+        ("CODECCLOUD_SMTP_HOST", "localhost"),
+        ("CODECCLOUD_SMTP_ENCRYPTION", "ssl"),
+        ("CODECCLOUD_OUTBOX_LEASE_SECONDS", "24"),
+        ("CODECCLOUD_OUTBOX_RETRY_SECONDS_MIN", "7200"),
+    ];
+    let mut found = faults(sources(&environment));
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "default: outbox.retry_seconds_max: expected no less than outbox.retry_seconds_min",
+            "default: smtp.from: expected an address, because smtp.host is set",
+            "environment CODECCLOUD_OUTBOX_LEASE_SECONDS: outbox.lease_seconds: expected 5 more than webhooks.timeout_seconds, so that a slow answer is still heard",
+            "environment CODECCLOUD_SMTP_ENCRYPTION: smtp.encryption: expected none, starttls or tls",
+        ]
+    );
+    let sender = faults(sources(&[("CODECCLOUD_SMTP_FROM", "Salon")]));
+    assert_eq!(
+        sender,
+        ["environment CODECCLOUD_SMTP_FROM: smtp.from: expected an address such as no-reply@example.ch"]
+    );
+}
+
+#[test]
 fn a_file_that_is_not_toml_is_a_fault_with_its_line() {
     let found = faults(with_file(sources(&[]), "[server]\nworkers = = 2\n"));
     assert!(found[0].starts_with("my.toml: line 2: "), "{found:?}");

@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use serde::de::{Deserialize, Deserializer, Error};
 use tracing_subscriber::EnvFilter;
 
-use super::{LogFormat, NamedKey, Secret};
+use super::{LogFormat, NamedKey, Secret, SmtpEncryption};
 
 pub fn between<'de, const MIN: i64, const MAX: i64, T: TryFrom<i64>, D: Deserializer<'de>>(
     deserializer: D,
@@ -48,6 +48,25 @@ pub fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::E
 
 pub fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
     optional(deserializer, |text| Some(Secret::new(text.to_owned())), "a text")
+}
+
+pub fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    optional(deserializer, |text| Some(text.to_owned()), "a text")
+}
+
+pub fn encryption<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SmtpEncryption, D::Error> {
+    let parse = |text: &str| match text {
+        "none" => Some(SmtpEncryption::None),
+        "starttls" => Some(SmtpEncryption::StartTls),
+        "tls" => Some(SmtpEncryption::Tls),
+        _ => None,
+    };
+    required(deserializer, parse, "none, starttls or tls")
+}
+
+pub fn mail_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let parse = |text: &str| text.parse::<lettre::Address>().is_ok().then(|| text.to_owned());
+    optional(deserializer, parse, "an address such as no-reply@example.ch")
 }
 
 pub fn database_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {

@@ -122,7 +122,7 @@ impl Purpose {
     }
 }
 
-fn seal(cipher: &Aes256Gcm, bound: &[u8], plain: &[u8]) -> Bytes {
+pub(super) fn seal(cipher: &Aes256Gcm, bound: &[u8], plain: &[u8]) -> Bytes {
     let nonce: [u8; NONCE_BYTES] = Generate::generate();
     let encrypted = cipher
         .encrypt(&Nonce::from(nonce), Payload { msg: plain, aad: bound })
@@ -130,7 +130,7 @@ fn seal(cipher: &Aes256Gcm, bound: &[u8], plain: &[u8]) -> Bytes {
     [&[FORMAT], &nonce[..], &encrypted].concat().into()
 }
 
-fn open(cipher: &Aes256Gcm, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn open(cipher: &Aes256Gcm, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (&format, rest) = sealed.split_first()?;
     let (&nonce, encrypted) = rest.split_first_chunk::<NONCE_BYTES>()?;
     if format != FORMAT {

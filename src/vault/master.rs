@@ -9,7 +9,7 @@ use codeccloud_actors::ports::SealedCustomer;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use super::crypto::{CustomerKey, KEY_BYTES};
+use super::crypto::{self, CustomerKey, KEY_BYTES};
 use super::{CustomerProfile, CustomerRef, KnownCustomer, VaultError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,7 @@ pub enum MasterKeyError {
 pub struct MasterKey {
     id: String,
     wrapping: Aes256Gcm,
+    secrets: Aes256Gcm,
     lookup: Hmac<Sha256>,
 }
 
@@ -36,6 +37,7 @@ impl MasterKey {
         MasterKey {
             id: id.into(),
             wrapping: Aes256Gcm::new(&derived(b"codeccloud vault wrapping").into()),
+            secrets: Aes256Gcm::new(&derived(b"codeccloud vault secrets").into()),
             lookup: keyed(&derived(b"codeccloud vault e-mail lookup")),
         }
     }
@@ -79,6 +81,13 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+/// A secret under a master key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret {
+    pub master_key_id: String,
+    pub ciphertext: Bytes,
+}
+
 /// Everything is written under the current key and read under any: a key may go once nothing is left under it.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
@@ -101,6 +110,23 @@ impl MasterKeys {
         self.current.id()
     }
 
+    /// For secrets of tenants that are no customer's. `purpose` says what it is for; it opens for nothing else.
+    pub fn seal_secret(&self, purpose: &[u8], secret: &[u8]) -> SealedSecret {
+        SealedSecret {
+            master_key_id: self.current.id.clone(),
+            ciphertext: crypto::seal(&self.current.secrets, purpose, secret),
+        }
+    }
+
+    /// `None` when it was sealed under a key that isn't here, or for another purpose.
+    pub fn open_secret(&self, purpose: &[u8], sealed: &SealedSecret) -> Option<Vec<u8>> {
+        crypto::open(&self.named(&sealed.master_key_id)?.secrets, purpose, &sealed.ciphertext)
+    }
+
+    fn named(&self, id: &str) -> Option<&MasterKey> {
+        self.all().find(|key| key.id == id)
+    }
+
     /// The row that follows `revision`.
     pub(super) fn seal(
         &self,
@@ -120,7 +146,7 @@ impl MasterKeys {
     }
 
     pub(super) fn open(&self, customer: CustomerRef, row: &SealedCustomer) -> Result<KnownCustomer, VaultError> {
-        let master = self.all().find(|key| key.id == row.master_key_id);
+        let master = self.named(&row.master_key_id);
         let master = master.ok_or_else(|| VaultError::UnknownMasterKey(row.master_key_id.clone()))?;
         let key = CustomerKey::unwrapped_by(&master.wrapping, customer, &row.wrapped_key)
             .ok_or(VaultError::Unreadable(customer.customer_id))?;

@@ -29,7 +29,7 @@ use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
 use codeccloud_actors::ports::Clock;
 
 pub use crypto::CustomerKey;
-pub use master::{MasterKey, MasterKeyError, MasterKeys};
+pub use master::{MasterKey, MasterKeyError, MasterKeys, SealedSecret};
 pub use profile::{BookingNotes, CustomerProfile, NoteKind};
 pub use rotation::Rewrapped;
 pub use sealing::{ProfileUpdate, Sealing};

@@ -15,6 +15,7 @@ mod isolation;
 mod journal;
 mod law;
 mod operations;
+mod outbox;
 mod past_bookings;
 mod projection_saves;
 mod reference;

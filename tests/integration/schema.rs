@@ -67,13 +67,26 @@ async fn refuses_a_database_that_is_not_its_own() {
     assert!(matches!(refusal, SchemaError::Changed { number: 2, .. }), "{refusal:?}");
 }
 
+/// The rows without which the transactional tables may go.
+const FORGET_ROWS: &str = "set session_replication_role = replica; delete from resource_allocations; \
+     delete from appointments; delete from loyalty_ledger; set session_replication_role = default";
+
 #[tokio::test]
 async fn never_takes_back_what_holds_rows() {
     let database = Database::create().await;
     let mut owner = database.owner().await;
     let superuser = database.superuser().await;
     fill(&superuser, OWN, MEMBER).await;
-    superuser.batch_execute("delete from product_details").await.unwrap();
+    for (number, held, delete) in [
+        (25, "product_details", "delete from product_details"),
+        (21, "webhook_endpoints", "delete from webhook_endpoints"),
+        (15, "appointments, loyalty_ledger", FORGET_ROWS),
+    ] {
+        let refusal = schema::rollback(&mut owner, number - 1).await.unwrap_err();
+        let SchemaError::Filled { number: refused, tables, .. } = &refusal else { panic!("{refusal:?}") };
+        assert_eq!((*refused, tables.as_str()), (number, held));
+        superuser.batch_execute(delete).await.unwrap();
+    }
     for to in [3, 0] {
         let refusal = schema::rollback(&mut owner, to).await.unwrap_err();
         let SchemaError::Filled { number: 4, tables, .. } = &refusal else { panic!("{refusal:?}") };
@@ -89,7 +102,8 @@ async fn a_rollback_leaves_no_note_that_the_older_server_cannot_read() {
     let superuser = database.superuser().await;
     fill(&superuser, OWN, MEMBER).await;
     superuser.batch_execute("update vault_notes set kind = 'reschedule_reason'").await.unwrap();
-    superuser.batch_execute("delete from product_details").await.unwrap();
+    superuser.batch_execute("delete from product_details; delete from webhook_endpoints").await.unwrap();
+    superuser.batch_execute(FORGET_ROWS).await.unwrap();
     let mut owner = database.owner().await;
     schema::rollback(&mut owner, 6).await.unwrap();
     let left: i64 = superuser.query_one("select count(*) from vault_notes", &[]).await.unwrap().get(0);
@@ -141,7 +155,8 @@ async fn a_member_reaches_no_row_of_a_foreign_tenant() {
     for table in &tables {
         refuses_foreign_rows(&superuser, &member, table).await;
     }
-    for table in ["audit_log", "outbox_events", "product_stock", "vault_customers", "vault_notes"] {
+    for table in ["audit_log", "outbox_events", "product_stock", "vault_customers", "vault_notes", "outbox_deliveries"]
+    {
         let change = format!("update {table} set tenant_id = tenant_id");
         assert_eq!(refused(member.execute(&change, &[]).await), None, "{table} is not for members to change");
     }
@@ -275,7 +290,12 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into saga_instances values ('T', 'booking', 'T', 1, 'scheduled', '{}', now());
         insert into snapshots values ('T', 'booking', 'T', 1, now(), 1, '');
         insert into event_projection_offsets (tenant_id, projection) values ('T', 'availability');
-        insert into tenant_stages (tenant_id, stage) values ('T', 'scale');";
+        insert into tenant_stages (tenant_id, stage) values ('T', 'scale');
+        insert into outbox_deliveries (tenant_id, id, entry_id, aggregate_id, handler, target_id, event_type, message)
+            values ('T', 'T', 1, 'T', 'webhook', 'T', 'booking.scheduled', '{}');
+        insert into outbox_bookings (tenant_id, booking_id, status, slot_start, slot_end)
+            values ('T', 'T', 'scheduled', now(), now());
+        insert into webhook_endpoints (tenant_id, id, url, secret, secret_key_id) values ('T', 'T', 'https://x', '', '1');";
     let rows = rows.replace("'T'", &format!("'{tenant}'")).replace("'M'", &format!("'{member}'"));
     superuser.batch_execute(&rows).await.unwrap();
 }

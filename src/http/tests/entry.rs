@@ -124,7 +124,9 @@ fn expected(route: &Route, role: Role) -> bool {
         (Verb::Get, path) if path.starts_with("/v1/products") => member || role == Role::Service,
         (_, path) if path.starts_with("/v1/stock/") => member || role == Role::Service,
         (_, path)
-            if ["/v1/staff", "/v1/services", "/v1/products", "/v1/admin/"].iter().any(|p| path.starts_with(p)) =>
+            if ["/v1/staff", "/v1/services", "/v1/products", "/v1/webhooks", "/v1/admin/"]
+                .iter()
+                .any(|p| path.starts_with(p)) =>
         {
             manager
         }

@@ -340,7 +340,11 @@ pub fn anna() -> CustomerProfile {
 }
 
 impl House {
-    fn changed<T: Send + 'static>(&self, what: String, answer: T) -> BoxFuture<'_, Result<T, ReferenceError>> {
+    pub(super) fn changed<T: Send + 'static>(
+        &self,
+        what: String,
+        answer: T,
+    ) -> BoxFuture<'_, Result<T, ReferenceError>> {
         self.saw(what);
         ready(Ok(answer)).boxed()
     }

@@ -10,6 +10,7 @@ pub mod house;
 mod pages;
 mod resources;
 mod stock;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +73,7 @@ fn door(house: &Arc<House>) -> Door {
         reference: house.clone(),
         customers: house.clone(),
         audit: house.clone(),
+        webhooks: house.clone(),
         authenticator: house.clone(),
         readiness: house.clone(),
         rate_limiter: None,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::postgres::listen::listen;
-use crate::postgres::{Database, DatabaseRole};
+use crate::postgres::Database;
+use crate::postgres::listen::{listen, notify};
 
 const CHANNEL: &str = "codeccloud_events";
 
@@ -30,22 +30,7 @@ impl FeedWaker {
 
     /// Starts telling other nodes, and listening to them.
     pub fn start(&self, database: &Database, coalesce: Duration) {
-        database.io().spawn(notify_peers(self.clone(), database.clone(), coalesce));
+        database.io().spawn(notify(database.clone(), CHANNEL, coalesce, Arc::clone(&self.peers)));
         database.io().spawn(listen(database.clone(), CHANNEL, Arc::clone(&self.readers)));
-    }
-}
-
-async fn notify_peers(waker: FeedWaker, database: Database, coalesce: Duration) {
-    let mut client = None;
-    loop {
-        waker.peers.notified().await;
-        tokio::time::sleep(coalesce).await;
-        if client.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
-            client = database.connect(DatabaseRole::Reader).await.ok();
-        }
-        if let Some(client) = &client {
-            // A lost wake-up costs a poll interval.
-            let _ = client.batch_execute(&format!("NOTIFY {CHANNEL}")).await;
-        }
     }
 }

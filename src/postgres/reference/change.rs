@@ -11,11 +11,11 @@ use crate::ports::{IdempotencyKey, Precondition, ReferenceError};
 use crate::postgres::described;
 use crate::postgres::pooled::{PooledClient, Unfinished};
 
-pub(super) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+pub(in crate::postgres) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// A change under way: one transaction of the caller's, whose claims it carries, so that the policies decide what it
 /// sees and writes. Dropped, it never was.
-pub(super) struct Change<'a> {
+pub(in crate::postgres) struct Change<'a> {
     transaction: Transaction<'a>,
     unfinished: Unfinished,
     pub tenant_id: Uuid,
@@ -116,7 +116,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn found(rows: u64, what: &'static str) -> Result<(), ReferenceError> {
+pub(in crate::postgres) fn found(rows: u64, what: &'static str) -> Result<(), ReferenceError> {
     if rows == 0 { Err(ReferenceError::NotFound(what)) } else { Ok(()) }
 }
 

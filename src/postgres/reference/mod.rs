@@ -24,7 +24,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use self::cache::Cache;
-use self::change::Change;
+pub(super) use self::change::{Change, found};
 use self::strangers::Strangers;
 use super::{ConnectionPool, Connector, Database};
 use crate::ports::{

@@ -14,7 +14,7 @@ use codeccloud_actors::ports::Ids;
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) use server::in_both_modes;
-pub use server::{Mode, Reply, Salon, Server, command_on, key, token, token_of};
+pub use server::{Mode, Reply, Salon, Server, command_on, key, output, token, token_of};
 
 /// A directory under the system's temporary one that goes with its test.
 pub struct TestDir(PathBuf);

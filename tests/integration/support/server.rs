@@ -311,7 +311,8 @@ pub fn token_of(data_dir: &Path, tenant: &str, role: &str, user: Uuid) -> String
     output(data_dir, &["token", "--tenant", tenant, "--role", role, "--user", &user.to_string()]).trim().to_owned()
 }
 
-fn output(data_dir: &Path, arguments: &[&str]) -> String {
+/// What a command prints.
+pub fn output(data_dir: &Path, arguments: &[&str]) -> String {
     let output = command(data_dir).args(arguments).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "codeccloud {arguments:?} failed");
     String::from_utf8(output.stdout).unwrap()

@@ -1,0 +1,12 @@
+//! The outbox on a real PostgreSQL, with a real mail server and real receivers of webhooks. Entries are made as other
+//! software makes them, by changes of rows.
+
+mod crash;
+mod failures;
+mod house;
+mod mails;
+mod order;
+mod past;
+mod receiver;
+mod sink;
+mod webhooks;
