@@ -19,8 +19,10 @@ use tokio::runtime::Handle;
 use crate::admin::{self, Admin, AdminPorts};
 use crate::auth::{TokenAuthenticator, TokenKeys};
 use crate::clock::{SystemClock, SystemIds};
-use crate::event_sourced::{CommandPorts, EventSourcedCommands, EventSourcedQueries, QueryPorts, Sessions};
-use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
+use crate::event_sourced::{
+    CommandPorts, EventSourcedCommands, EventSourcedQueries, QueryPorts, RememberingIdempotency, RememberingJournal,
+};
+use crate::http::{self, Door, Limits};
 use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
 use crate::postgres::schema::{self, SchemaError};
@@ -29,6 +31,7 @@ use crate::postgres::{
     PostgresIdempotency, PostgresJournal, PostgresPastBookings, PostgresProjectionOperators, PostgresProjectionStore,
     PostgresReference, PostgresSnapshots, PostgresStreams, PostgresVault, tenants, upkeep,
 };
+use crate::redis::{self, CopyKey, Redis, RedisSettings, Stores};
 use crate::settings::Settings;
 use crate::telemetry::{self, Prometheus};
 use crate::vault::{MasterKey, MasterKeys, Vault};
@@ -131,14 +134,19 @@ impl App {
             PostgresReference::start(&database, pools.reader.clone(), pools.members.clone(), ids.clone()).await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
-        let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(pools.reader.clone()));
+        let stores = stores(settings).await?;
+        let idempotency: Arc<dyn IdempotencyStore> = Arc::new(RememberingIdempotency {
+            store: Arc::new(PostgresIdempotency::new(pools.reader.clone())),
+            answers: stores.answers.clone(),
+        });
+        let journal = PostgresJournal::start(&database, &journal_settings(settings), &idempotency, &waker);
         let streams: Arc<dyn StreamStore> = Arc::new(PostgresStreams::new(pools.reader.clone()));
         let snapshots = Arc::new(PostgresSnapshots::start(&database, pools.projector.clone()));
         let runtime = Runtime::start(
             node_id,
             runtime_settings(settings),
             RuntimePorts {
-                journal: Arc::new(PostgresJournal::start(&database, &journal_settings(settings), &idempotency, &waker)),
+                journal: Arc::new(RememberingJournal { journal: Arc::new(journal), answers: stores.answers.clone() }),
                 streams: streams.clone(),
                 snapshots: snapshots.clone(),
                 idempotency: idempotency.clone(),
@@ -164,7 +172,6 @@ impl App {
             Arc::new(PostgresVault::new(pools.vault.clone())),
             clock.clone(),
         ));
-        let sessions = Arc::new(Sessions::default());
         let commands = EventSourcedCommands::new(CommandPorts {
             node_id,
             runtime: runtime.clone(),
@@ -173,7 +180,8 @@ impl App {
             idempotency,
             streams: streams.clone(),
             summaries: projections.appointment_summaries.published().clone(),
-            sessions: sessions.clone(),
+            sessions: stores.sessions.clone(),
+            answers: stores.answers,
             ids: ids.clone(),
         });
         let queries: Arc<dyn Queries> = Arc::new(EventSourcedQueries::new(QueryPorts {
@@ -181,7 +189,7 @@ impl App {
             reference: reference.clone(),
             streams,
             past: Arc::new(PostgresPastBookings::new(pools.reader.clone())),
-            sessions,
+            sessions: stores.sessions,
             clock: clock.clone(),
             read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
         }));
@@ -190,6 +198,7 @@ impl App {
             database,
             Duration::from_secs(u64::from(settings.idempotency.retention_hours) * 3_600),
         ));
+        let is_limited = settings.rate_limit.requests_per_minute > 0 && !with_demo;
         let rendering = move || metrics.render();
         let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
         let summaries = projections.appointment_summaries.published().clone();
@@ -208,8 +217,8 @@ impl App {
             reference: reference.clone(),
             customers: vault,
             authenticator,
-            readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
-            rate_limiter: rate_limiter(settings, with_demo),
+            readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone(), redis: stores.redis }),
+            rate_limiter: is_limited.then_some(stores.rate_limiter),
             metrics: Arc::new(rendering),
             clock,
             ids,
@@ -344,12 +353,19 @@ fn pools(database: &Database, settings: &Settings) -> Pools {
     }
 }
 
-fn rate_limiter(settings: &Settings, with_demo: bool) -> Option<Arc<dyn RateLimiter>> {
-    let per_minute = settings.rate_limit.requests_per_minute;
-    if per_minute == 0 || with_demo {
-        return None;
-    }
-    Some(Arc::new(LocalRateLimiter::new(per_minute)))
+async fn stores(settings: &Settings) -> Result<Stores, StartError> {
+    let limits = redis::Limits::per_minute(settings.rate_limit.requests_per_minute);
+    let Some(url) = &settings.redis.url else { return Ok(Stores::local(limits)) };
+    let shared = RedisSettings {
+        url: url.expose().clone(),
+        key_prefix: settings.redis.key_prefix.clone(),
+        pool_size: settings.redis.pool_size,
+        timeout: Duration::from_millis(settings.redis.timeout_ms),
+        connect_timeout: Duration::from_millis(settings.redis.connect_timeout_ms),
+        probe_pause: Duration::from_millis(settings.redis.probe_pause_ms),
+    };
+    let stores = Stores::shared(shared, limits, CopyKey::new(master_keys(settings)?.copies())).await;
+    stores.map_err(|error| StartError::Settings(format!("redis.url: {error}")))
 }
 
 fn token_keys(settings: &Settings) -> Result<TokenKeys, StartError> {
@@ -428,6 +444,7 @@ fn projection_settings(settings: &Settings) -> ProjectionSettings {
 struct Ready {
     reader: ConnectionPool,
     projections: Projections,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Readiness for Ready {
@@ -451,6 +468,9 @@ impl Readiness for Ready {
     fn degraded(&self) -> Vec<String> {
         let statuses = self.projections.all().into_iter().map(|projection| projection.status());
         let stopped = statuses.filter(|status| !status.stopped.is_empty());
-        stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len())).collect()
+        let stopped =
+            stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len()));
+        let away = self.redis.as_ref().filter(|redis| !redis.is_in_use());
+        stopped.chain(away.map(|_| "redis".to_owned())).collect()
     }
 }

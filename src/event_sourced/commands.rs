@@ -14,10 +14,11 @@ use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Published, Runtime, Submission};
 use futures_util::future::BoxFuture;
 
-use super::Sessions;
 use super::bookings::Bookings;
 use super::in_flight::{InFlight, Place, Shared};
-use crate::ports::{Answered, CommandError, CommandRequest, Commands, Note, Reference, Rendering};
+use crate::ports::{
+    Answered, Answers, CommandError, CommandRequest, Commands, IdempotencyKey, Note, Reference, Rendering, Sessions,
+};
 use crate::vault::{CustomerKey, CustomerProfile, NoteKind, Sealing, Vault, VaultError};
 
 /// Commands in scale mode: personal data is sealed, the aggregates' actors decide, and one append holds it all.
@@ -35,7 +36,8 @@ pub struct CommandPorts {
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub streams: Arc<dyn StreamStore>,
     pub summaries: Published<AppointmentSummaries>,
-    pub sessions: Arc<Sessions>,
+    pub sessions: Arc<dyn Sessions>,
+    pub answers: Arc<dyn Answers>,
     pub ids: Arc<dyn Ids>,
 }
 
@@ -113,6 +115,9 @@ impl EventSourcedCommands {
     }
 
     async fn decide(&self, request: CommandRequest) -> Result<Answered, CommandError> {
+        if let Some(answered) = self.recalled(&request).await? {
+            return Ok(answered);
+        }
         let request = Arc::new(request);
         for _ in 0..SEALINGS_MAX {
             match self.attempt(&request).await {
@@ -122,6 +127,19 @@ impl EventSourcedCommands {
             }
         }
         Err(unavailable(&"other writers change the customer, again and again"))
+    }
+
+    /// A retry of what some server has answered of late.
+    async fn recalled(&self, request: &CommandRequest) -> Result<Option<Answered>, CommandError> {
+        let Some(IdempotencyKey { key, request_hash }) = &request.idempotency else { return Ok(None) };
+        match self.ports.answers.recall(request.tenant_id, key, *request_hash).await {
+            Some(stored) => self.replay(stored, request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn note(&self, request: &CommandRequest, transaction_id: u64) {
+        self.ports.sessions.wrote(request.tenant_id, request.caller.user_id, transaction_id).await;
     }
 
     async fn attempt(&self, request: &Arc<CommandRequest>) -> Result<Answered, Unsettled> {
@@ -135,7 +153,7 @@ impl EventSourcedCommands {
         match self.ports.runtime.execute(submission).await {
             Ok(executed) => {
                 if let Some(committed) = executed.committed {
-                    self.ports.sessions.wrote(request.tenant_id, &request.caller, committed.transaction_id);
+                    self.note(request, committed.transaction_id).await;
                     if let Some(sealing) = sealing.filter(|_| executed.answer.status < 400) {
                         self.ports.vault.committed(sealing);
                     }
@@ -217,7 +235,7 @@ impl EventSourcedCommands {
         if request.idempotency.as_ref().is_some_and(|ours| ours.request_hash != stored.request_hash) {
             return Err(CommandError::IdempotencyConflict);
         }
-        self.ports.sessions.wrote(tenant_id, &request.caller, stored.transaction_id);
+        self.note(request, stored.transaction_id).await;
         let body = match stored.sealed_for {
             None => stored.answer,
             Some(customer_id) => {

@@ -6,9 +6,9 @@ mod in_flight;
 mod past;
 mod points;
 mod queries;
-mod sessions;
+mod remembering;
 
 pub use commands::{CommandPorts, EventSourcedCommands};
 pub use past::PastBookings;
 pub use queries::{EventSourcedQueries, QueryPorts};
-pub use sessions::Sessions;
+pub use remembering::{RememberingIdempotency, RememberingJournal};

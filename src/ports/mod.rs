@@ -1,13 +1,17 @@
 //! What the door knows of the house: commands and queries, each with one implementation per mode. Handlers never see
 //! which one answers.
 
+mod answers;
 mod authenticator;
 mod commands;
 mod customers;
 mod queries;
+mod rate_limiter;
 mod readiness;
 mod reference;
+mod sessions;
 
+pub use answers::{ANSWER_BYTES_MAX, ANSWER_KEPT, Answers};
 pub use authenticator::{Authenticator, Identity, InvalidToken};
 pub use commands::{
     Answered, CommandError, CommandRequest, Commands, IdempotencyKey, Note, Personal, Render, Rendering, RequestMeta,
@@ -17,8 +21,10 @@ pub use queries::{
     AvailabilityQuery, BookingFilter, BookingOrder, BookingView, LoyaltyEntry, LoyaltyView, Page, Queries, QueryError,
     Scope, SlotOffer, UtilisationDay,
 };
+pub use rate_limiter::{Quota, RATE_WINDOW, RateLimited, RateLimiter};
 pub use readiness::Readiness;
 pub use reference::{
     HoursException, Invited, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference, ReferenceError,
     ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
 };
+pub use sessions::{SESSION_KEPT, Sessions};

@@ -23,8 +23,8 @@ use overlay::Overlay;
 pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
-    Actors, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Projections, RateLimit, Scale,
-    Server, Telemetry, Vault,
+    Actors, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Projections, RateLimit, Redis,
+    Scale, Server, Telemetry, Vault,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 
@@ -43,6 +43,7 @@ pub struct Settings {
     pub projections: Projections,
     pub idempotency: Idempotency,
     pub rate_limit: RateLimit,
+    pub redis: Redis,
     pub log: Log,
     pub telemetry: Telemetry,
 }

@@ -20,12 +20,13 @@ pub enum MasterKeyError {
     SameId,
 }
 
-/// Wraps data keys and hashes addresses, each with a key derived for that purpose alone.
+/// Wraps data keys, hashes addresses and signs copies, each with a key derived for that purpose alone.
 #[derive(Clone)]
 pub struct MasterKey {
     id: String,
     wrapping: Aes256Gcm,
     lookup: Hmac<Sha256>,
+    copies: Hmac<Sha256>,
 }
 
 impl MasterKey {
@@ -37,6 +38,7 @@ impl MasterKey {
             id: id.into(),
             wrapping: Aes256Gcm::new(&derived(b"codeccloud vault wrapping").into()),
             lookup: keyed(&derived(b"codeccloud vault e-mail lookup")),
+            copies: keyed(&derived(b"codeccloud copies of answers")),
         }
     }
 
@@ -99,6 +101,11 @@ impl MasterKeys {
 
     pub fn current_id(&self) -> &str {
         self.current.id()
+    }
+
+    /// Signs what is copied to where others may write.
+    pub fn copies(&self) -> Hmac<Sha256> {
+        self.current.copies.clone()
     }
 
     /// The row that follows `revision`.
