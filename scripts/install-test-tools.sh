@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and this system lacks: a headless browser, for the pages, and the commands that the
-# RUNBOOK's steps use, which a test runs as they stand there.
+# Installs what only the tests need and this system lacks: a headless browser, for the pages, Redis, and the commands that
+# the RUNBOOK's steps use, which a test runs as they stand there.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
@@ -13,11 +13,28 @@ browser_installed() {
     [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ]
 }
 
+# The package that has redis-server, on this system.
+redis_package() {
+    case "$(package_manager)" in
+    apt-get) echo redis-server ;;
+    *) echo redis ;;
+    esac
+}
+
+# Debian starts a service with the package, if there is anything that starts services; tests start servers of their own.
+leave_no_redis_running() {
+    if [ "$(package_manager)" = apt-get ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
+        as_root systemctl disable --now --quiet redis-server
+    fi
+}
+
 missing=()
 for command in curl jq openssl; do
     command -v "$command" >/dev/null || missing+=("$command")
 done
 if ! browser_installed; then missing+=(chromium); fi
+redis=$(command -v redis-server || true)
+if [ -z "$redis" ]; then missing+=("$(redis_package)"); fi
 if [ ${#missing[@]} = 0 ]; then exit 0; fi
 case "$(package_manager)" in
 apt-get | dnf | apk | pacman) install_packages "${missing[@]}" ;;
@@ -28,3 +45,4 @@ brew)
     ;;
 *) fail "install ${missing[*]}, then run this again" ;;
 esac
+if [ -z "$redis" ]; then leave_no_redis_running; fi

@@ -159,8 +159,8 @@ async fn look_after(redis: Weak<Redis>, pause: Duration) {
 
 impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Failure {
-        let foreign =
-            error.code() == Some("WRONGTYPE") || error.kind() == bb8_redis::redis::ErrorKind::UnexpectedReturnType;
+        let refused = error.clone().into_server_errors();
+        let foreign = refused.is_some_and(|errors| errors.iter().all(|(_, error)| error.code() == "WRONGTYPE"));
         if foreign { Failure::Foreign(error) } else { Failure::Failed(error) }
     }
 }

@@ -17,7 +17,7 @@ local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local found = redis.pcall('GET', KEYS[1])
 local used = type(found) == 'string' and tonumber(found) or nil
 local left = redis.call('PTTL', KEYS[1])
-if not used or left < 1 or left > window then
+if not (used and used >= 0 and used <= limit and used % 1 == 0 and left > 0 and left <= window) then
     used, left = 0, window
 end
 if used < limit then redis.call('SET', KEYS[1], used + 1, 'PX', left) end

@@ -14,6 +14,7 @@ mod journal;
 mod operations;
 mod past_bookings;
 mod projection_saves;
+mod redis;
 mod reference;
 mod schema;
 mod start_and_stop;
