@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::ids::{ServiceId, StaffId, TenantId, UserId};
 use crate::money::Money;
-use crate::time::Slot;
+use crate::time::{Slot, Timestamp};
 
 #[derive(Debug, Clone)]
 pub struct TenantReference {
@@ -24,6 +24,8 @@ pub struct TenantReference {
     pub services: HashMap<ServiceId, Service>,
     pub staff: HashMap<StaffId, StaffMember>,
     pub members: HashMap<UserId, Member>,
+    /// Tokens of these users that were issued before are void.
+    pub revocations: HashMap<UserId, Timestamp>,
 }
 
 #[derive(Debug, Clone)]

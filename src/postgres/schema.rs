@@ -95,6 +95,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0014_customers_bookings.up.sql"),
         include_str!("../../schema/0014_customers_bookings.down.sql"),
     ),
+    Migration::new(
+        24,
+        "token_revocations",
+        include_str!("../../schema/0024_token_revocations.up.sql"),
+        include_str!("../../schema/0024_token_revocations.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
@@ -115,6 +121,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     ),
     (3, &["vault_customers"]),
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
+    (24, &["token_revocations"]),
 ];
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.

@@ -33,7 +33,8 @@ pub use stores::{Limits, Stores};
 use connections::Connections;
 use link::{Link, Turn};
 
-#[derive(Debug, Clone)]
+/// Not to be printed: the URL holds a password.
+#[derive(Clone)]
 pub struct RedisSettings {
     pub url: String,
     /// Begins every key, so that deployments can share a Redis.

@@ -46,6 +46,7 @@ pub fn salon() -> TenantReference {
         services: [service(HAIRCUT, 60), colour, massage].map(|service| (service.id, service)).into(),
         staff: [staff_member(ANNA), bea].map(|member| (member.id, member)).into(),
         members: HashMap::from([(OWNER, Member { role: MemberRole::Owner })]),
+        revocations: HashMap::new(),
     }
 }
 

@@ -128,12 +128,13 @@ async fn foreign_values_are_replaced_or_ignored() {
         assert_eq!(other.sessions.last_write(TENANT, USER).await, None);
     }
     list(&rate);
-    for _ in 0..2 {
+    // The limit, for ever; more than any server lets through; what is no count at all.
+    for value in ["10", "1000000", "-1", "0.5", "nan", "many"] {
         assert!(!take(&one).await.unwrap());
         assert!((1..=60_000).contains(&redis.ask::<i64>(cmd("PTTL").arg(&rate))));
-        // For ever, it would shut the user out.
-        text(&rate, "1000000");
+        text(&rate, value);
     }
+    assert!(!take(&one).await.unwrap());
 
     let (key, hash) = ("a key of a client", [7; 32]);
     one.answers.remember(TENANT, key, stored());

@@ -32,6 +32,7 @@ impl Stream {
             services: HashMap::new(),
             staff: HashMap::new(),
             members: HashMap::new(),
+            revocations: HashMap::new(),
         };
         let caller = Caller { user_id: UserId(Uuid::from_u128(2)), role: Role::Staff };
         let context = Context { reference: Arc::new(reference), caller };

@@ -62,6 +62,7 @@ fn context(role: Role) -> Context {
         services: HashMap::from([(SERVICE, service(SERVICE, true)), (SERVICE_GONE, service(SERVICE_GONE, false))]),
         staff: HashMap::from([(STAFF, member(STAFF, true)), (STAFF_GONE, member(STAFF_GONE, false))]),
         members: HashMap::new(),
+        revocations: HashMap::new(),
     };
     // A customer's user id is the customer id.
     Context { reference: Arc::new(reference), caller: Caller { user_id: UserId(CUSTOMER.0), role } }
