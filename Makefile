@@ -11,7 +11,7 @@ run: toolchain ## Build and start a server with demo salons on its own PostgreSQ
 	$(CARGO) build --release
 	FEATURE_SCALE=on $(TARGET_DIR)/release/codeccloud serve --demo
 
-test: toolchain ## Run all tests, against a real PostgreSQL and browser
+test: toolchain ## Run all tests, against a real PostgreSQL, Redis and browser
 	@scripts/install-postgres.sh
 	@scripts/install-test-tools.sh
 	@scripts/run-tests.sh

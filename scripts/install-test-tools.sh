@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and this system lacks: a headless browser, for the pages, the commands that the
+# Installs what only the tests need and this system lacks: a headless browser, for the pages, Redis, the commands that the
 # RUNBOOK's steps use, which a test runs as they stand there, and a mail server and a reader of webhooks in Python.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
@@ -32,6 +32,21 @@ install_missing() {
     esac
 }
 
+# The package that has redis-server, on this system.
+redis_package() {
+    case "$(package_manager)" in
+    apt-get) echo redis-server ;;
+    *) echo redis ;;
+    esac
+}
+
+# Debian starts a service with the package, if there is anything that starts services; tests start servers of their own.
+leave_no_redis_running() {
+    if [ "$(package_manager)" = apt-get ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
+        as_root systemctl disable --now --quiet redis-server
+    fi
+}
+
 missing=()
 for command in curl jq openssl; do
     command -v "$command" >/dev/null || missing+=("$command")
@@ -44,7 +59,10 @@ if ! python_tools_installed && ! python_complete; then
     *) missing+=(python3) ;;
     esac
 fi
+redis=$(command -v redis-server || true)
+if [ -z "$redis" ]; then missing+=("$(redis_package)"); fi
 if [ ${#missing[@]} != 0 ]; then install_missing "${missing[@]}"; fi
+if [ -z "$redis" ]; then leave_no_redis_running; fi
 if ! python_tools_installed; then
     # An environment of their own, which the tests find under the same name.
     python3 -m venv "$tools"

@@ -22,8 +22,8 @@ use crate::audit::{SealKey, SealKeys};
 use crate::auth::{TokenAuthenticator, TokenKeys};
 use crate::clock::{SystemClock, SystemIds};
 use crate::commands::{CommandPorts, StagedCommands};
-use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, Sessions};
-use crate::http::{self, Door, Limits, LocalRateLimiter, RateLimiter};
+use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, RememberingIdempotency, RememberingJournal};
+use crate::http::{self, Door, Limits};
 use crate::outbox::{self, OutboxHouse, OutboxWorker};
 use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
 use crate::postgres::audit::{PostgresAudit, Sealer, SealerSettings};
@@ -38,6 +38,7 @@ use crate::postgres::{
     TransactionalQueryPorts, tenants, upkeep,
 };
 use crate::queries::StagedQueries;
+use crate::redis::{self, CopyKey, Redis, RedisSettings, Stores};
 use crate::settings::Settings;
 use crate::telemetry::{self, Prometheus};
 use crate::vault::{MasterKey, MasterKeys, Vault};
@@ -144,14 +145,19 @@ impl App {
                 .await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
-        let idempotency: Arc<dyn IdempotencyStore> = Arc::new(PostgresIdempotency::new(pools.reader.clone()));
+        let stores = stores(settings).await?;
+        let idempotency: Arc<dyn IdempotencyStore> = Arc::new(RememberingIdempotency {
+            store: Arc::new(PostgresIdempotency::new(pools.reader.clone())),
+            answers: stores.answers.clone(),
+        });
+        let journal = PostgresJournal::start(&database, &journal_settings(settings), &idempotency, &waker);
         let streams: Arc<dyn StreamStore> = Arc::new(PostgresStreams::new(pools.reader.clone()));
         let snapshots = Arc::new(PostgresSnapshots::start(&database, pools.projector.clone()));
         let runtime = Runtime::start(
             node_id,
             runtime_settings(settings),
             RuntimePorts {
-                journal: Arc::new(PostgresJournal::start(&database, &journal_settings(settings), &idempotency, &waker)),
+                journal: Arc::new(RememberingJournal { journal: Arc::new(journal), answers: stores.answers.clone() }),
                 streams: streams.clone(),
                 snapshots: snapshots.clone(),
                 idempotency: idempotency.clone(),
@@ -177,7 +183,6 @@ impl App {
             Arc::new(PostgresVault::new(pools.vault.clone())),
             clock.clone(),
         ));
-        let sessions = Arc::new(Sessions::default());
         let summaries = projections.appointment_summaries.published().clone();
         let outbox_waker = OutboxWaker::default();
         outbox_waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
@@ -189,6 +194,7 @@ impl App {
                 callers: pools.callers.clone(),
                 readers: pools.reader.clone(),
                 idempotency: idempotency.clone(),
+                answers: stores.answers.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
                 io: database.io().clone(),
@@ -197,7 +203,8 @@ impl App {
             reference: reference.clone(),
             vault: vault.clone(),
             idempotency,
-            sessions: sessions.clone(),
+            sessions: stores.sessions.clone(),
+            answers: stores.answers,
             committed: Box::new(move || wake_outbox.committed()),
             ids: ids.clone(),
         });
@@ -212,7 +219,7 @@ impl App {
             reference: reference.clone(),
             streams,
             past: Arc::new(PostgresPastBookings::new(pools.reader.clone())),
-            sessions,
+            sessions: stores.sessions,
             clock: clock.clone(),
             read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
         });
@@ -247,6 +254,7 @@ impl App {
             database,
             Duration::from_secs(u64::from(settings.idempotency.retention_hours) * 3_600),
         ));
+        let is_limited = settings.rate_limit.requests_per_minute > 0 && !with_demo;
         let rendering = move || metrics.render();
         let authenticator = Arc::new(TokenAuthenticator::new(token_keys(settings)?, clock.clone()));
         let admin = Admin::start(AdminPorts {
@@ -266,8 +274,8 @@ impl App {
             audit: Arc::new(PostgresAudit::new(pools.callers.members.clone())),
             webhooks: Arc::new(webhooks),
             authenticator,
-            readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone() }),
-            rate_limiter: rate_limiter(settings, with_demo),
+            readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone(), redis: stores.redis }),
+            rate_limiter: is_limited.then_some(stores.rate_limiter),
             metrics: Arc::new(rendering),
             clock,
             ids,
@@ -453,12 +461,19 @@ fn changes(
     })
 }
 
-fn rate_limiter(settings: &Settings, with_demo: bool) -> Option<Arc<dyn RateLimiter>> {
-    let per_minute = settings.rate_limit.requests_per_minute;
-    if per_minute == 0 || with_demo {
-        return None;
-    }
-    Some(Arc::new(LocalRateLimiter::new(per_minute)))
+async fn stores(settings: &Settings) -> Result<Stores, StartError> {
+    let limits = redis::Limits::per_minute(settings.rate_limit.requests_per_minute);
+    let Some(url) = &settings.redis.url else { return Ok(Stores::local(limits)) };
+    let shared = RedisSettings {
+        url: url.expose().clone(),
+        key_prefix: settings.redis.key_prefix.clone(),
+        pool_size: settings.redis.pool_size,
+        timeout: Duration::from_millis(settings.redis.timeout_ms),
+        connect_timeout: Duration::from_millis(settings.redis.connect_timeout_ms),
+        probe_pause: Duration::from_millis(settings.redis.probe_pause_ms),
+    };
+    let stores = Stores::shared(shared, limits, CopyKey::new(master_keys(settings)?.copies())).await;
+    stores.map_err(|error| StartError::Settings(format!("redis.url: {error}")))
 }
 
 fn token_keys(settings: &Settings) -> Result<TokenKeys, StartError> {
@@ -556,6 +571,7 @@ fn projection_settings(settings: &Settings) -> ProjectionSettings {
 struct Ready {
     reader: ConnectionPool,
     projections: Projections,
+    redis: Option<Arc<Redis>>,
 }
 
 impl Readiness for Ready {
@@ -579,6 +595,9 @@ impl Readiness for Ready {
     fn degraded(&self) -> Vec<String> {
         let statuses = self.projections.all().into_iter().map(|projection| projection.status());
         let stopped = statuses.filter(|status| !status.stopped.is_empty());
-        stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len())).collect()
+        let stopped =
+            stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len()));
+        let away = self.redis.as_ref().filter(|redis| !redis.is_in_use());
+        stopped.chain(away.map(|_| "redis".to_owned())).collect()
     }
 }

@@ -62,6 +62,9 @@ pub const ALL: &[Metric] = &[
     OUTBOX_DEAD_LETTERS_WAITING,
     OUTBOX_LEFT_ALONE,
     POSTGRES_RESTARTS,
+    REDIS_IN_USE,
+    REDIS_LOSSES,
+    REDIS_FOREIGN_ANSWERS,
     PROCESS_MEMORY,
 ];
 
@@ -327,6 +330,30 @@ pub const POSTGRES_RESTARTS: Metric = Metric {
     unit: Unit::Count,
     labels: &[],
     help: "Times that the embedded PostgreSQL went away and was started again.",
+};
+
+pub const REDIS_IN_USE: Metric = Metric {
+    name: "codeccloud_redis_in_use",
+    kind: Kind::Gauge,
+    unit: Unit::Count,
+    labels: &[],
+    help: "1 while servers share last writes, rate limits and answers in Redis, 0 while this process keeps its own because Redis is away; absent where no Redis is configured.",
+};
+
+pub const REDIS_LOSSES: Metric = Metric {
+    name: "codeccloud_redis_losses_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &[],
+    help: "Times that Redis failed, or did not answer in time, and this process took over.",
+};
+
+pub const REDIS_FOREIGN_ANSWERS: Metric = Metric {
+    name: "codeccloud_redis_foreign_answers_total",
+    kind: Kind::Counter,
+    unit: Unit::Count,
+    labels: &[],
+    help: "Answers in Redis that no server with the current master key has written; they are ignored. Some are to be expected after that key has changed.",
 };
 
 pub const PROCESS_MEMORY: Metric = Metric {

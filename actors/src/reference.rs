@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
 use crate::money::Money;
 use crate::stage::Stage;
-use crate::time::Slot;
+use crate::time::{Slot, Timestamp};
 
 #[derive(Debug, Clone)]
 pub struct TenantReference {
@@ -28,6 +28,8 @@ pub struct TenantReference {
     pub staff: HashMap<StaffId, StaffMember>,
     pub products: HashMap<ProductId, Product>,
     pub members: HashMap<UserId, Member>,
+    /// Tokens of these users that were issued before are void.
+    pub revocations: HashMap<UserId, Timestamp>,
 }
 
 #[derive(Debug, Clone)]

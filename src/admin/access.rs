@@ -31,6 +31,9 @@ impl Admin {
     pub fn visitor(&self, token: &str) -> Result<Visitor, Refusal> {
         let identity = self.ports.authenticator.authenticate(token).map_err(|_| Refusal::SignedOut)?;
         let reference = self.ports.reference.tenant(identity.tenant_id).ok_or(Refusal::Forbidden)?;
+        if identity.is_revoked_in(&reference) {
+            return Err(Refusal::SignedOut);
+        }
         let role = identity.role_in(&reference).filter(|role| may_look(*role)).ok_or(Refusal::Forbidden)?;
         let caller = Caller { user_id: identity.user_id, role };
         let scope = Scope { tenant_id: identity.tenant_id, caller };

@@ -44,8 +44,8 @@ impl Authenticator for TokenAuthenticator {
     fn authenticate(&self, token: &str) -> Result<Identity, InvalidToken> {
         match self.claims(token) {
             Ok(claims) => {
-                let Claims { tenant_id, user_id, role, expires_at, kid: _ } = claims;
-                Ok(Identity { tenant_id, user_id, role, expires_at })
+                let Claims { tenant_id, user_id, role, issued_at, expires_at, kid: _ } = claims;
+                Ok(Identity { tenant_id, user_id, role, issued_at, expires_at })
             }
             Err(reason) => {
                 tracing::debug!(%reason, "a token was refused");

@@ -18,6 +18,8 @@ pub struct Claims {
     pub tenant_id: TenantId,
     /// The strongest of those that the token names.
     pub role: Role,
+    /// `None` when the token doesn't say.
+    pub issued_at: Option<Timestamp>,
     pub expires_at: Timestamp,
     /// The name of the key that verified it.
     pub kid: Option<String>,
@@ -50,6 +52,7 @@ struct RawClaims {
     tenant_id: TenantId,
     role: Option<String>,
     roles: Option<Vec<String>>,
+    iat: Option<Seconds>,
     exp: Seconds,
     nbf: Option<Seconds>,
 }
@@ -101,6 +104,7 @@ impl Claims {
             user_id: raw.sub,
             tenant_id: raw.tenant_id,
             role: role.ok_or(TokenError::NoRole)?,
+            issued_at: raw.iat.map(Seconds::timestamp),
             expires_at: raw.exp.timestamp(),
             kid,
         };

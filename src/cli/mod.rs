@@ -46,7 +46,7 @@ struct Common {
 enum Command {
     /// Start the server
     Serve(serve::ServeArgs),
-    /// Print a token for a tenant; makes its user a member where the role asks for it
+    /// Print a token for a tenant, its user made a member where the role asks for it; or revoke a user's tokens
     Token(tenant::TokenArgs),
     /// Create and list tenants
     #[command(subcommand)]

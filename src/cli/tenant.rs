@@ -24,11 +24,14 @@ pub(super) struct TokenArgs {
     #[arg(long)]
     tenant: String,
     /// owner, manager, staff, customer, service or operator
-    #[arg(long, value_parser = role)]
-    role: Role,
+    #[arg(long, value_parser = role, required_unless_present = "revoke_user")]
+    role: Option<Role>,
     /// The user's id; a new one where it is missing
     #[arg(long)]
     user: Option<UserId>,
+    /// Print no token: make void all that this user has been given for the tenant until now
+    #[arg(long, value_name = "USER", conflicts_with_all = ["role", "user"])]
+    revoke_user: Option<UserId>,
 }
 
 #[derive(Subcommand)]
@@ -66,16 +69,20 @@ fn first_stage(text: &str) -> Result<Stage, String> {
         .ok_or_else(|| "a tenant begins at mvp or at scale".to_owned())
 }
 
-/// Prints the token alone.
+/// Prints the token alone, or revokes.
 pub(super) async fn token(settings: Settings, args: TokenArgs) -> Outcome {
     let settings = if settings.is_embedded() { settings.with_generated_secrets()? } else { settings };
     let opened = Opened::new(&settings).await?;
     let operator = opened.client(DatabaseRole::Operator).await?;
     let tenant = tenants::find(&operator, &args.tenant).await?;
     let tenant = tenant.ok_or_else(|| format!("there is no tenant {}", args.tenant))?;
-    let token = mint_for(&settings, &operator, &tenant, args.role, args.user, &SystemIds).await?;
+    if let Some(user_id) = args.revoke_user {
+        tenants::revoke_tokens(&operator, tenant.id, user_id).await?;
+    }
+    if let Some(role) = args.role {
+        println!("{}", mint_for(&settings, &operator, &tenant, role, args.user, &SystemIds).await?);
+    }
     opened.close().await;
-    println!("{token}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,8 +25,7 @@ use futures_util::future::BoxFuture;
 
 use self::in_flight::{InFlight, Place, Shared};
 use self::person::Person;
-use crate::event_sourced::Sessions;
-use crate::ports::{Answered, CommandError, CommandRequest, Commands, Reference};
+use crate::ports::{Answered, Answers, CommandError, CommandRequest, Commands, IdempotencyKey, Reference, Sessions};
 use crate::vault::{Sealing, Vault, VaultError};
 
 /// One of the two ways to keep aggregates: by actors and events, or by rows.
@@ -61,7 +60,8 @@ pub struct CommandPorts {
     pub reference: Arc<dyn Reference>,
     pub vault: Arc<Vault>,
     pub idempotency: Arc<dyn IdempotencyStore>,
-    pub sessions: Arc<Sessions>,
+    pub sessions: Arc<dyn Sessions>,
+    pub answers: Arc<dyn Answers>,
     /// Told of each command that was carried out: its rows have left something in the outbox.
     pub committed: Box<dyn Fn() + Send + Sync>,
     pub ids: Arc<dyn Ids>,
@@ -134,6 +134,9 @@ impl StagedCommands {
     }
 
     async fn decide(&self, request: CommandRequest) -> Result<Answered, CommandError> {
+        if let Some(answered) = self.recalled(&request).await? {
+            return Ok(answered);
+        }
         let request = Arc::new(request);
         for _ in 0..ATTEMPTS_MAX {
             match self.attempt(&request).await {
@@ -144,6 +147,19 @@ impl StagedCommands {
             }
         }
         Err(unavailable(&"others change what it is about, again and again"))
+    }
+
+    /// A retry of what some server has answered of late.
+    async fn recalled(&self, request: &CommandRequest) -> Result<Option<Answered>, CommandError> {
+        let Some(IdempotencyKey { key, request_hash }) = &request.idempotency else { return Ok(None) };
+        match self.ports.answers.recall(request.tenant_id, key, *request_hash).await {
+            Some(stored) => self.replay(stored, request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn note(&self, request: &CommandRequest, transaction_id: u64) {
+        self.ports.sessions.wrote(request.tenant_id, request.caller.user_id, transaction_id).await;
     }
 
     async fn attempt(&self, request: &Arc<CommandRequest>) -> Result<Answered, Unsettled> {
@@ -169,7 +185,7 @@ impl StagedCommands {
         match mode.execute(submission).await {
             Ok(executed) => {
                 if let Some(committed) = executed.committed {
-                    self.ports.sessions.wrote(request.tenant_id, &request.caller, committed.transaction_id);
+                    self.note(request, committed.transaction_id).await;
                     if executed.answer.status < 400 {
                         (self.ports.committed)();
                     }
@@ -272,7 +288,7 @@ impl StagedCommands {
         if request.idempotency.as_ref().is_some_and(|ours| ours.request_hash != stored.request_hash) {
             return Err(CommandError::IdempotencyConflict);
         }
-        self.ports.sessions.wrote(tenant_id, &request.caller, stored.transaction_id);
+        self.note(request, stored.transaction_id).await;
         let body = match stored.sealed_for {
             None => stored.answer,
             Some(customer_id) => {

@@ -7,10 +7,10 @@ mod history;
 mod past;
 mod points;
 mod queries;
-mod sessions;
+mod remembering;
 mod stock;
 
 pub use actors::Actors;
 pub use past::PastBookings;
 pub use queries::{EventSourcedQueries, QueryPorts};
-pub use sessions::Sessions;
+pub use remembering::{RememberingIdempotency, RememberingJournal};

@@ -14,11 +14,11 @@ use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 
+use super::PastBookings;
 use super::bookings::{Bookings, view};
-use super::{PastBookings, Sessions};
 use crate::ports::{
     AvailabilityQuery, BookingFilter, BookingOrder, BookingView, Dashboard, LoyaltyEntry, LoyaltyView, Page, Queries,
-    QueryError, Reference, RevenueQuery, RevenueRow, SLOTS_MAX, Scope, SlotOffer, StockMovement, StockView,
+    QueryError, Reference, RevenueQuery, RevenueRow, SLOTS_MAX, Scope, Sessions, SlotOffer, StockMovement, StockView,
     UtilisationDay,
 };
 
@@ -33,7 +33,7 @@ pub struct QueryPorts {
     pub reference: Arc<dyn Reference>,
     pub streams: Arc<dyn StreamStore>,
     pub past: Arc<dyn PastBookings>,
-    pub sessions: Arc<Sessions>,
+    pub sessions: Arc<dyn Sessions>,
     pub clock: Arc<dyn Clock>,
     /// How long a read waits at most for the same user's last write.
     pub read_your_writes: Duration,
@@ -52,7 +52,7 @@ impl EventSourcedQueries {
         scope: Scope,
         published: &Published<P>,
     ) -> Result<Arc<View<P>>, QueryError> {
-        if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, &scope.caller) {
+        if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, scope.caller.user_id).await {
             let deadline = Instant::now() + self.ports.read_your_writes;
             if !published.wait_past(transaction_id, deadline).await {
                 tracing::warn!(projection = P::NAME, transaction_id, "a read went ahead without the user's last write");

@@ -1,4 +1,4 @@
-//! Who may pass: token, workspace, membership, role, in this order.
+//! Who may pass: token, workspace, revocation, membership, role, in this order.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::Door;
 use super::problem::{Problem, Slug};
 use super::route::Access;
 use super::session::Session;
-use crate::ports::Identity;
+use crate::ports::{Identity, InvalidToken};
 
 pub static WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
 
@@ -21,6 +21,9 @@ pub async fn session(door: &Door, access: Access, request: &HttpRequest) -> Resu
         door.authenticator.authenticate(bearer_token(request)?).map_err(|error| unauthorized(&error.to_string()))?;
     let tenant_id = workspace(request, identity)?;
     let reference = reference(door, identity).await.ok_or_else(|| forbidden("no such workspace"))?;
+    if identity.is_revoked_in(&reference) {
+        return Err(unauthorized(&InvalidToken.to_string()));
+    }
     let role = identity.role_in(&reference).ok_or_else(|| forbidden("not a member of this workspace"))?;
     if !access.allows(role) {
         return Err(forbidden(&format!("the role {} may not do this", role.as_str())));
@@ -31,7 +34,9 @@ pub async fn session(door: &Door, access: Access, request: &HttpRequest) -> Resu
 /// Of what the token claims, memory may not know yet: then, and only then, it is brought up to date.
 async fn reference(door: &Door, identity: Identity) -> Option<Arc<TenantReference>> {
     let known = door.reference.tenant(identity.tenant_id);
-    let bears_out = |reference: &Arc<TenantReference>| identity.role_in(reference) == Some(identity.role);
+    let bears_out = |reference: &Arc<TenantReference>| {
+        identity.role_in(reference) == Some(identity.role) || identity.is_revoked_in(reference)
+    };
     if known.as_ref().is_some_and(bears_out) {
         return known;
     }

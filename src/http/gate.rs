@@ -18,10 +18,10 @@ use tracing::{Instrument, Span};
 
 use super::metrics::RouteMetrics;
 use super::problem::Problem;
-use super::rate_limit::{Quota, RateLimited};
 use super::route::{Access, Route, Verb};
 use super::session::Session;
 use super::{Door, authorise, idempotency, trace};
+use crate::ports::{Quota, RateLimited};
 
 /// What is around a handler, whoever may call it.
 struct Frame {

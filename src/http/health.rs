@@ -11,7 +11,7 @@ pub struct Health {
     pub status: &'static str,
     /// The dependencies that are not there.
     pub missing: Vec<String>,
-    /// What works, but not for every tenant, and needs an operator; the server can serve all the same.
+    /// What works, but not for every tenant, or not as well, and needs an operator; the server can serve all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<String>,
 }

@@ -51,11 +51,10 @@ use actix_web::{App, HttpRequest, HttpServer, Resource};
 use codeccloud_actors::ports::{Clock, Ids};
 
 pub use problem::{Problem, Slug};
-pub use rate_limit::{LocalRateLimiter, Quota, RateLimited, RateLimiter};
 pub use route::{Access, Route, Verb};
 pub use routes::ROUTES;
 
-use crate::ports::{Audit, Authenticator, Commands, Customers, Queries, Readiness, Reference, Webhooks};
+use crate::ports::{Audit, Authenticator, Commands, Customers, Queries, RateLimiter, Readiness, Reference, Webhooks};
 
 /// Browsers may ask again after this long whether they may ask.
 const PREFLIGHT_SECONDS: usize = 3_600;

@@ -3,7 +3,7 @@ use codeccloud_actors::ids::{TenantId, UserId};
 use codeccloud_actors::reference::{MemberRole, TenantReference};
 use codeccloud_actors::time::Timestamp;
 
-/// Says who holds a bearer token. Whether that person is still a member is not asked here.
+/// Says who holds a bearer token. Whether that person is still a member, and the token not revoked, is not asked here.
 pub trait Authenticator: Send + Sync + 'static {
     /// Cheap enough for every request: keys are in memory.
     fn authenticate(&self, token: &str) -> Result<Identity, InvalidToken>;
@@ -15,10 +15,19 @@ pub struct Identity {
     pub user_id: UserId,
     /// As the token says; see [`Identity::role_in`].
     pub role: Role,
+    /// `None` when the token doesn't say.
+    pub issued_at: Option<Timestamp>,
     pub expires_at: Timestamp,
 }
 
 impl Identity {
+    /// Tokens are made for whole seconds: one of the second of the revocation is void too, and so is one that doesn't say
+    /// when it was issued.
+    pub fn is_revoked_in(self, reference: &TenantReference) -> bool {
+        let revoked = reference.revocations.get(&self.user_id);
+        revoked.is_some_and(|issued_before| self.issued_at.is_none_or(|issued_at| issued_at < *issued_before))
+    }
+
     /// Members have the weaker of the token's role and the membership's: a token outlives a demotion. `None` for who is
     /// no member.
     pub fn role_in(self, reference: &TenantReference) -> Option<Role> {

@@ -126,6 +126,12 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0021_webhooks.down.sql"),
     ),
     Migration::new(
+        24,
+        "token_revocations",
+        include_str!("../../schema/0024_token_revocations.up.sql"),
+        include_str!("../../schema/0024_token_revocations.down.sql"),
+    ),
+    Migration::new(
         25,
         "products",
         include_str!("../../schema/0025_products.up.sql"),
@@ -159,6 +165,7 @@ const LOSSES: &[(u32, &[&str])] = &[
     (4, &["event_store", "saga_instances", "idempotency_keys", "tenant_stages"]),
     (15, &["appointments", "loyalty_ledger"]),
     (21, &["webhook_endpoints"]),
+    (24, &["token_revocations"]),
     (25, &["product_details"]),
     (30, &["audit_seals"]),
 ];

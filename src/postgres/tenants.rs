@@ -144,3 +144,15 @@ pub async fn admit(
     operator.execute(sql, &[&tenant_id.0, &user_id.0, &role.as_str()]).await?;
     Ok(())
 }
+
+/// Makes void all tokens that the user has been given for the tenant until now. Servers know it within a moment.
+pub async fn revoke_tokens(
+    operator: &Client,
+    tenant_id: TenantId,
+    user_id: UserId,
+) -> Result<(), tokio_postgres::Error> {
+    let sql = "INSERT INTO token_revocations (tenant_id, user_id) VALUES ($1, $2) \
+               ON CONFLICT (tenant_id, user_id) DO UPDATE SET issued_before = excluded.issued_before";
+    operator.execute(sql, &[&tenant_id.0, &user_id.0]).await?;
+    Ok(())
+}

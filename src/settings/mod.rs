@@ -24,7 +24,7 @@ pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
     Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Outbox, Projections,
-    RateLimit, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
+    RateLimit, Redis, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 
@@ -47,6 +47,7 @@ pub struct Settings {
     pub webhooks: Webhooks,
     pub idempotency: Idempotency,
     pub rate_limit: RateLimit,
+    pub redis: Redis,
     pub log: Log,
     pub telemetry: Telemetry,
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Secret;
 use super::values::{
     between, database_url, encryption, filter, identifier, jwks, listen, log_format, mail_address, named_keys,
-    optional_secret, optional_text, origins, otlp_endpoint, symmetric_key,
+    optional_secret, optional_text, origins, otlp_endpoint, redis_url, symmetric_key,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -232,6 +232,24 @@ pub struct Idempotency {
 pub struct RateLimit {
     #[serde(deserialize_with = "between::<0, 1_000_000_000, _, _>")]
     pub requests_per_minute: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// `None` keeps in this process what servers would share.
+    #[serde(deserialize_with = "redis_url")]
+    pub url: Option<Secret<String>>,
+    #[serde(deserialize_with = "identifier")]
+    pub key_prefix: String,
+    #[serde(deserialize_with = "between::<1, 1000, _, _>")]
+    pub pool_size: u32,
+    #[serde(deserialize_with = "between::<1, 10_000, _, _>")]
+    pub timeout_ms: u64,
+    #[serde(deserialize_with = "between::<1, 60_000, _, _>")]
+    pub connect_timeout_ms: u64,
+    #[serde(deserialize_with = "between::<10, 60_000, _, _>")]
+    pub probe_pause_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use actix_web::http::Uri;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bb8_redis::redis::IntoConnectionInfo;
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use serde::de::{Deserialize, Deserializer, Error};
 use tracing_subscriber::EnvFilter;
@@ -74,6 +75,14 @@ pub fn database_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     let is_valid = |text: &str| is_url(text) && text.parse::<tokio_postgres::Config>().is_ok();
     let parse = |text: &str| is_valid(text).then(|| Secret::new(text.to_owned()));
     optional(deserializer, parse, "a URL such as postgres://user:password@host:5432/database")
+}
+
+pub fn redis_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret<String>>, D::Error> {
+    let is_plain = |text: &str| ["redis://", "redis+unix://", "unix://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_valid = |text: &str| is_plain(text) && text.into_connection_info().is_ok();
+    let parse = |text: &str| is_valid(text).then(|| Secret::new(text.to_owned()));
+    let expected = "a URL such as redis://user:password@host:6379/0, or unix:///run/redis.sock; no TLS is built in, so not rediss://";
+    optional(deserializer, parse, expected)
 }
 
 pub fn otlp_endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

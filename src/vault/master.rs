@@ -20,13 +20,14 @@ pub enum MasterKeyError {
     SameId,
 }
 
-/// Wraps data keys and hashes addresses, each with a key derived for that purpose alone.
+/// Wraps data keys, hashes addresses and signs copies, each with a key derived for that purpose alone.
 #[derive(Clone)]
 pub struct MasterKey {
     id: String,
     wrapping: Aes256Gcm,
     secrets: Aes256Gcm,
     lookup: Hmac<Sha256>,
+    copies: Hmac<Sha256>,
 }
 
 impl MasterKey {
@@ -39,6 +40,7 @@ impl MasterKey {
             wrapping: Aes256Gcm::new(&derived(b"codeccloud vault wrapping").into()),
             secrets: Aes256Gcm::new(&derived(b"codeccloud vault secrets").into()),
             lookup: keyed(&derived(b"codeccloud vault e-mail lookup")),
+            copies: keyed(&derived(b"codeccloud copies of answers")),
         }
     }
 
@@ -125,6 +127,11 @@ impl MasterKeys {
 
     fn named(&self, id: &str) -> Option<&MasterKey> {
         self.all().find(|key| key.id == id)
+    }
+
+    /// Signs what is copied to where others may write.
+    pub fn copies(&self) -> Hmac<Sha256> {
+        self.current.copies.clone()
     }
 
     /// The row that follows `revision`.

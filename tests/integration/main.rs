@@ -18,6 +18,7 @@ mod operations;
 mod outbox;
 mod past_bookings;
 mod projection_saves;
+mod redis;
 mod reference;
 mod schema;
 mod start_and_stop;

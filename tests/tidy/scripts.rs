@@ -25,7 +25,7 @@ fn what_the_tests_call_is_installed_where_it_is_missing() {
     std::fs::remove_dir_all(&path).expect("it is ours");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let installed = asked.lines().find(|line| line.starts_with("install ")).unwrap_or_default();
-    for package in ["curl", "jq", "openssl", "chromium", "python3", "python3-venv"] {
+    for package in ["curl", "jq", "openssl", "chromium", "python3", "python3-venv", "redis-server"] {
         assert!(installed.split(' ').any(|word| word == package), "{package} is not installed: {asked}");
     }
     assert!(asked.contains("pip install") && asked.contains("standardwebhooks"), "{asked}");

@@ -13,7 +13,7 @@ struct Rule {
     remedy: &'static str,
 }
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     Rule {
         below: "actors/src/",
         except: &["actors/src/runtime/"],
@@ -38,6 +38,12 @@ const RULES: [Rule; 7] = [
         except: &["src/postgres/", "src/app.rs", "src/cli/", "src/settings/"],
         banned: &["tokio_postgres"],
         remedy: "only the PostgreSQL adapter and who sets it up know its driver; ask through a port",
+    },
+    Rule {
+        below: "src/",
+        except: &["src/redis/", "src/settings/"],
+        banned: &["bb8_redis"],
+        remedy: "only the Redis adapter knows its driver; ask through a port",
     },
     Rule {
         below: "src/http/",

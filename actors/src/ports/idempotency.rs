@@ -16,6 +16,20 @@ pub struct IdempotencyRecord {
     pub sealed_for: Option<CustomerId>,
 }
 
+impl IdempotencyRecord {
+    /// What is found under its key from now on.
+    pub fn committed(&self, command_id: CommandId, transaction_id: u64) -> StoredAnswer {
+        StoredAnswer {
+            command_id,
+            request_hash: self.request_hash,
+            status: self.status,
+            answer: self.answer.clone(),
+            sealed_for: self.sealed_for,
+            transaction_id,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAnswer {
     pub command_id: CommandId,

@@ -60,6 +60,7 @@ pub fn salon() -> TenantReference {
         .map(|product| (product.id, product))
         .into(),
         members: HashMap::from([(OWNER, Member { role: MemberRole::Owner })]),
+        revocations: HashMap::new(),
     }
 }
 

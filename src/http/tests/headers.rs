@@ -8,11 +8,12 @@ use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::house::{House, Mood};
-use super::{BOOKING, CUSTOMER, KEY, LocalRateLimiter, as_role, door, get, new_booking, post, send, send_all, send_to};
+use super::{BOOKING, CUSTOMER, KEY, as_role, door, get, new_booking, post, send, send_all, send_to};
 use crate::http::route::Verb;
 use crate::http::routes::ROUTES;
 use crate::http::{Door, trace};
-use crate::ports::CommandError;
+use crate::in_process::LocalRateLimiter;
+use crate::ports::{CommandError, RATE_WINDOW};
 
 #[actix_web::test]
 async fn every_post_needs_an_idempotency_key() {
@@ -67,7 +68,7 @@ fn a_log_of_nothing_but_errors_names_the_request_too() {
 #[actix_web::test]
 async fn limited_routes_count_by_user_and_route() {
     let house = House::that(Mood::Accepts);
-    let limited = || Door { rate_limiter: Some(Arc::new(LocalRateLimiter::new(2))), ..door(&house) };
+    let limited = || Door { rate_limiter: Some(Arc::new(LocalRateLimiter::new(2, RATE_WINDOW))), ..door(&house) };
     let book = |role| as_role(post("/v1/bookings", &new_booking()), role);
     let cancel = post(&format!("/v1/bookings/{BOOKING}/cancel"), &json!({ "bookingId": BOOKING }));
     let requests = vec![book("owner"), book("owner"), book("owner"), book("manager"), cancel, get("/v1/services")];

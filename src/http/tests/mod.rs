@@ -22,7 +22,7 @@ use actix_web::test::{self, TestRequest};
 use codeccloud_actors::testing::{ManualClock, SeededIds, time};
 use serde_json::{Value, json};
 
-use super::{Door, Limits, LocalRateLimiter, app};
+use super::{Door, Limits, app};
 use house::House;
 
 const KEY: &str = "0123456789abcdef";

@@ -20,11 +20,16 @@ const TENANTS: &str = "SELECT t.id, t.slug, t.name, s.time_zone, s.booking_horiz
 type Add = fn(&mut TenantReference, &Row);
 
 /// In this order, because what hangs on a service or a person is added to it. The tenant is the first column.
-const TABLES: [(&str, Add); 8] = [
+const TABLES: [(&str, Add); 9] = [
     (
         "SELECT tenant_id, user_id, role FROM tenant_members \
          WHERE revoked_at IS NULL AND ($1::uuid[] IS NULL OR tenant_id = ANY ($1))",
         rows::add_member,
+    ),
+    (
+        "SELECT tenant_id, user_id, issued_before FROM token_revocations \
+         WHERE $1::uuid[] IS NULL OR tenant_id = ANY ($1)",
+        rows::add_revocation,
     ),
     (
         "SELECT s.tenant_id, s.id, s.name, s.duration_minutes, s.price_cents, s.currency, \

@@ -40,6 +40,7 @@ pub(super) fn tenant(row: &Row) -> TenantReference {
         staff: HashMap::new(),
         products: HashMap::new(),
         members: HashMap::new(),
+        revocations: HashMap::new(),
     }
 }
 
@@ -84,6 +85,11 @@ pub(super) fn add_member(tenant: &mut TenantReference, row: &Row) {
         _ => MemberRole::Staff,
     };
     tenant.members.insert(UserId(row.get(1)), Member { role });
+}
+
+pub(super) fn add_revocation(tenant: &mut TenantReference, row: &Row) {
+    let PgTime(issued_before) = row.get(2);
+    tenant.revocations.insert(UserId(row.get(1)), issued_before);
 }
 
 pub(super) fn add_service(tenant: &mut TenantReference, row: &Row) {

@@ -5,7 +5,7 @@ use codeccloud_actors::aggregates::staff_utilisation::StaffCommand;
 use codeccloud_actors::command::Command;
 use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
-use codeccloud_actors::ports::{Clock, Committed, IdempotencyStore, Ids, StoreError};
+use codeccloud_actors::ports::{Clock, Committed, IdempotencyRecord, IdempotencyStore, Ids, StoreError, StoredAnswer};
 use codeccloud_actors::rows::RowChange;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Submission};
 use codeccloud_actors::sagas::booking::BookingCommand;
@@ -17,6 +17,7 @@ use super::places::{Place, Places};
 use super::refused::Refused;
 use super::transaction::{CommandTransaction, Settlement};
 use crate::commands::Mode;
+use crate::ports::Answers;
 use crate::postgres::ConnectionPool;
 use crate::postgres::pooled::PooledClient;
 
@@ -45,6 +46,7 @@ pub struct TransactionalPorts {
     pub callers: CallerPools,
     pub readers: ConnectionPool,
     pub idempotency: Arc<dyn IdempotencyStore>,
+    pub answers: Arc<dyn Answers>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     /// Where transactions run, so that a caller who goes away breaks none off.
@@ -104,13 +106,14 @@ impl Rows {
                 Err(Refused::Again(reason)) => tracing::debug!(reason, attempt, "a command is decided again"),
                 Err(Refused::RowInTheWay) if !in_the_way => in_the_way = true,
                 Err(Refused::RowInTheWay) => return Err(ExecutionError::RowInTheWay),
-                Err(Refused::KeyTaken) => return Err(self.stored(submission).await),
+                Err(Refused::KeyTaken) => {
+                    let freed = || ExecutionError::unavailable("the idempotency key was taken and is free again");
+                    return Err(self.stored(submission).await?.map_or_else(freed, ExecutionError::Duplicate));
+                }
                 Err(Refused::For(ExecutionError::Unknown(reason))) => {
                     // It may have been committed, so it is not decided a second time.
-                    return Err(match self.stored(submission).await {
-                        found @ ExecutionError::Duplicate(_) => found,
-                        _ => ExecutionError::unavailable(reason),
-                    });
+                    let lost = || ExecutionError::unavailable(reason);
+                    return Err(self.stored(submission).await?.map_or_else(lost, ExecutionError::Duplicate));
                 }
                 Err(Refused::For(error)) => return Err(error),
             }
@@ -162,6 +165,7 @@ impl Rows {
         }
         let transaction_id = transaction.commit(submission.command_id, &settlement).await?;
         self.note_places(submission.tenant_id, &deciding.rows);
+        self.remember(submission, response.record, transaction_id);
         let committed = Some(Committed { transaction_id, recorded_at: deciding.now });
         Ok(Executed { answer: response.answer, committed })
     }
@@ -238,13 +242,16 @@ impl Rows {
         }
     }
 
-    async fn stored(&self, submission: &Submission) -> ExecutionError {
-        let Some(key) = &submission.key else { return ExecutionError::unavailable("the outcome is unknown") };
-        match self.ports.idempotency.find(submission.tenant_id, key).await {
-            Ok(Some(stored)) => ExecutionError::Duplicate(stored),
-            Ok(None) => ExecutionError::unavailable("the idempotency key was taken and is free again"),
-            Err(away) => ExecutionError::unavailable(away.to_string()),
-        }
+    fn remember(&self, submission: &Submission, record: Option<IdempotencyRecord>, transaction_id: u64) {
+        let Some(record) = record else { return };
+        let stored = record.committed(submission.command_id, transaction_id);
+        self.ports.answers.remember(submission.tenant_id, &record.key, stored);
+    }
+
+    async fn stored(&self, submission: &Submission) -> Result<Option<StoredAnswer>, ExecutionError> {
+        let Some(key) = &submission.key else { return Ok(None) };
+        let found = self.ports.idempotency.find(submission.tenant_id, key).await;
+        found.map_err(|away| ExecutionError::unavailable(away.to_string()))
     }
 }
 

@@ -37,6 +37,8 @@ impl From<Error> for Refused {
                 Refused::Again(described(&error))
             }
             _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
+            // Of two that make the first entry of an account, for example.
+            _ if *code == SqlState::UNIQUE_VIOLATION => Refused::Again(described(&error)),
             // Whose membership has just ended, for example.
             _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => {
                 tracing::warn!(reason = described(&error), "the database's policies refused a command");

@@ -22,7 +22,7 @@ const KEPT: &str = "
     SELECT format('appointment %s %s %s %s %s %s %s v%s moved=%s %s/%s waived=%s reason=%s cancelled=%s code=%s',
         a.customer_id, s.display_name, v.name, a.status, a.slot, a.price_cents, a.currency, a.version,
         a.moved_at IS NOT NULL, a.buffer_before_minutes, a.buffer_after_minutes, a.fee_waived, a.reason_recorded,
-        a.cancelled_at IS NOT NULL, a.code = upper(left(replace(a.id::text, '-', ''), 12)))
+        a.cancelled_at IS NOT NULL, a.code = upper(right(a.id::text, 12)))
     FROM appointments a JOIN staff_profiles s ON s.id = a.staff_id JOIN appointment_services v ON v.id = a.service_id
     WHERE a.tenant_id = $1
     UNION ALL

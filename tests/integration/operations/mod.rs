@@ -4,6 +4,7 @@ mod members;
 mod projections;
 mod runbook;
 mod schema;
+mod tokens;
 
 use std::path::Path;
 use std::process::{Command, Output};

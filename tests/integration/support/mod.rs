@@ -2,6 +2,7 @@
 
 pub mod appends;
 pub mod otlp;
+mod redis;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ use codeccloud::postgres::{ConnectionPool, DatabaseRole, schema};
 use codeccloud_actors::ports::Ids;
 use tokio_postgres::{Client, NoTls};
 
+pub use redis::RedisServer;
 pub(crate) use server::in_both_modes;
-pub use server::{Mode, Reply, Salon, Server, command_on, key, output, token, token_of};
+pub use server::{Mode, Reply, Salon, Server, command_beside, command_on, key, output, token, token_of};
 
 /// A directory under the system's temporary one that goes with its test.
 pub struct TestDir(PathBuf);

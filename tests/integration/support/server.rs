@@ -118,13 +118,24 @@ impl Server {
     }
 
     pub fn of(mut command: Command) -> Server {
-        let mut child =
-            command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(["serve", "--demo", "--listen", "127.0.0.1:0"]);
+        Server::saying("API ", command)
+    }
+
+    /// Without bringing salons along, and so with rates limited.
+    pub fn without_demo(mut command: Command) -> Server {
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        Server::saying("listening on ", command)
+    }
+
+    /// What it prints before the address that it listens at.
+    fn saying(words: &str, mut command: Command) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.trim().strip_prefix("API ").map(|api| api.trim().trim_end_matches("/v1").to_owned()))
+            .find_map(|line| line.trim().strip_prefix(words).map(|api| api.trim().trim_end_matches("/v1").to_owned()))
             .expect("the server says where it listens");
         // Whatever it prints later must not block it.
         std::thread::spawn(move || lines.for_each(drop));
@@ -133,14 +144,7 @@ impl Server {
 
     /// A second server on a database that another one runs.
     pub fn beside(database_url: &str, data_dir: &Path) -> Server {
-        let secrets: toml::Table = std::fs::read_to_string(data_dir.join("secrets.toml")).unwrap().parse().unwrap();
-        let secret = |name: &str| secrets[name].as_str().unwrap();
-        let environment = [
-            ("SUPABASE_JWT_SECRET", secret("jwt_secret")),
-            ("VAULT_MASTER_KEY", secret("vault_master_key")),
-            ("AUDIT_SEAL_KEY", secret("audit_seal_key")),
-        ];
-        Server::of(command_on(database_url, &environment))
+        Server::of(command_beside(database_url, data_dir, &[]))
     }
 
     pub fn pid(&self) -> Pid {
@@ -330,5 +334,19 @@ pub fn command_on(database_url: &str, environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
     command.env("FEATURE_SCALE", "on").env("DATABASE_URL", database_url).env("AUDIT_SEAL_KEY", SEAL_KEY);
     command.env("CODECCLOUD_AUDIT_NEWEST_SEAL_FILE", "/proc/nowhere/seal.json").envs(environment.iter().copied());
+    command
+}
+
+/// For another server on a database that one with this data directory runs.
+pub fn command_beside(database_url: &str, data_dir: &Path, environment: &[(&str, &str)]) -> Command {
+    let secrets: toml::Table = std::fs::read_to_string(data_dir.join("secrets.toml")).unwrap().parse().unwrap();
+    let secret = |name: &str| secrets[name].as_str().unwrap();
+    let known = [
+        ("SUPABASE_JWT_SECRET", secret("jwt_secret")),
+        ("VAULT_MASTER_KEY", secret("vault_master_key")),
+        ("AUDIT_SEAL_KEY", secret("audit_seal_key")),
+    ];
+    let mut command = command_on(database_url, &known);
+    command.envs(environment.iter().copied());
     command
 }

@@ -34,6 +34,7 @@ impl Stream {
             staff: HashMap::new(),
             products: HashMap::new(),
             members: HashMap::new(),
+            revocations: HashMap::new(),
         };
         let caller = Caller { user_id: UserId(Uuid::from_u128(2)), role: Role::Staff };
         let context = Context { reference: Arc::new(reference), caller };

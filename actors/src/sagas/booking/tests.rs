@@ -64,6 +64,7 @@ fn context(role: Role) -> Context {
         staff: HashMap::from([(STAFF, member(STAFF, true)), (STAFF_GONE, member(STAFF_GONE, false))]),
         products: HashMap::new(),
         members: HashMap::new(),
+        revocations: HashMap::new(),
     };
     // A customer's user id is the customer id.
     Context { reference: Arc::new(reference), caller: Caller { user_id: UserId(CUSTOMER.0), role } }
