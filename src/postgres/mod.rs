@@ -1,5 +1,6 @@
 //! The PostgreSQL adapter: mirrors the core's ports file by file. The only place with SQL besides `schema/`.
 
+pub mod adoption;
 pub mod embedded;
 pub mod schema;
 pub mod tenants;
