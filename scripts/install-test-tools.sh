@@ -14,7 +14,7 @@ browser_installed() {
 }
 
 missing=()
-for command in curl jq openssl; do
+for command in curl jq openssl pgbouncer; do
     command -v "$command" >/dev/null || missing+=("$command")
 done
 if ! browser_installed; then missing+=(chromium); fi

@@ -38,6 +38,9 @@ pub(super) enum SchemaCommand {
 pub(super) async fn run(settings: Settings, command: SchemaCommand) -> Outcome {
     let opened = Opened::new(&settings).await?;
     let mut owner = opened.client(DatabaseRole::Owner).await?;
+    if !opened.database.has_sessions() && !matches!(command, SchemaCommand::Status { .. }) {
+        return Err("changing the schema takes a connection past the pooler: set DATABASE_DIRECT_URL".into());
+    }
     let mut code = ExitCode::SUCCESS;
     match command {
         SchemaCommand::Adopt { dry_run, json } => code = adoption::run(&mut owner, dry_run, json).await?,

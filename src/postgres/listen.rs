@@ -13,20 +13,26 @@ use super::Database;
 /// The pause before a lost connection is made anew.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Never returns.
+/// Returns only where a pooler is all that there is.
 pub(super) async fn listen(database: Database, channel: &'static str, wake: Arc<Notify>) {
     loop {
         match listen_once(&database, channel, &wake).await {
-            Ok(()) => tracing::warn!(channel, "the LISTEN connection ended; readers poll until it is back"),
+            // Whoever waits polls.
+            Ok(Ended::NoSession) => return,
+            Ok(Ended::Cut) => tracing::warn!(channel, "the LISTEN connection ended; readers poll until it is back"),
             Err(error) => tracing::debug!(%error, channel, "no LISTEN connection; readers poll"),
         }
         tokio::time::sleep(RECONNECT_PAUSE).await;
     }
 }
 
-/// Returns when the connection ends.
-async fn listen_once(database: &Database, channel: &str, wake: &Arc<Notify>) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = database.connect_raw().await?;
+enum Ended {
+    Cut,
+    NoSession,
+}
+
+async fn listen_once(database: &Database, channel: &str, wake: &Arc<Notify>) -> Result<Ended, tokio_postgres::Error> {
+    let Some((client, mut connection)) = database.connect_listening().await? else { return Ok(Ended::NoSession) };
     let wake = Arc::clone(wake);
     let driving = tokio::spawn(async move {
         while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
@@ -40,5 +46,5 @@ async fn listen_once(database: &Database, channel: &str, wake: &Arc<Notify>) -> 
     client.batch_execute(&format!("LISTEN {channel}")).await?;
     tracing::debug!(channel, "listening");
     let _ = driving.await;
-    Ok(())
+    Ok(Ended::Cut)
 }

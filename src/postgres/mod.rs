@@ -26,7 +26,7 @@ pub use feed::{FeedSettings, FeedWaker, PostgresFeed};
 pub use idempotency::PostgresIdempotency;
 pub use journal::{JournalSettings, PostgresJournal};
 pub use past_bookings::PostgresPastBookings;
-pub use pooled::{ConnectionPool, Connector};
+pub use pooled::{ConnectionPool, Connector, PooledClient};
 pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orders as projection_orders};
 pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;

@@ -154,6 +154,8 @@ pub enum SchemaError {
     Adopted { number: u32, name: &'static str },
     #[error("the database has the MVP's tables, and they are not adopted yet: run `codeccloud schema adopt`")]
     NotAdopted,
+    #[error("migrating a database in use takes a connection past the pooler: set DATABASE_DIRECT_URL")]
+    NoSession,
     #[error(
         "migration {number:04}_{name} found its tables in use again and again; what is done stays, run it once more"
     )]
@@ -168,7 +170,7 @@ pub enum SchemaError {
 /// do. On a fresh database each migration is a transaction: after a failure those before it stay. Where there are tenants,
 /// or an adopted database, migrations go step by step.
 pub async fn apply(client: &mut Client) -> Result<Vec<Applied>, SchemaError> {
-    let has_appointments = client.query_one("select to_regclass('public.appointments') is not null", &[]).await?;
+    let has_appointments = client.query_typed_one("select to_regclass('public.appointments') is not null", &[]).await?;
     if has_appointments.get(0) && !is_begun(client).await? {
         return Err(SchemaError::NotAdopted);
     }
@@ -190,6 +192,12 @@ pub async fn apply(client: &mut Client) -> Result<Vec<Applied>, SchemaError> {
     Ok(applied)
 }
 
+/// Behind a pooler nothing can go step by step.
+pub async fn refuse_without_session(client: &mut Client) -> Result<(), SchemaError> {
+    let is_missing = status(client).await?.iter().any(|migration| migration.applied_at.is_none());
+    if is_missing && has_tenants(client).await? { Err(SchemaError::NoSession) } else { Ok(()) }
+}
+
 /// Whether the list, if there is one, is of this binary or an older one.
 pub(super) async fn refuse_foreign_list(client: &mut Client) -> Result<(), SchemaError> {
     let transaction = client.transaction().await?;
@@ -202,9 +210,10 @@ pub(super) async fn refuse_foreign_list(client: &mut Client) -> Result<(), Schem
 
 /// The first migration is on the list.
 pub(super) async fn is_begun(client: &Client) -> Result<bool, tokio_postgres::Error> {
-    let has_list = client.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    let has_list =
+        client.query_typed_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
     let first = "select exists (select from app_private.schema_migrations where number = 1)";
-    Ok(has_list.get(0) && client.query_one(first, &[]).await?.get(0))
+    Ok(has_list.get(0) && client.query_typed_one(first, &[]).await?.get(0))
 }
 
 async fn has_tenants(client: &mut Client) -> Result<bool, tokio_postgres::Error> {
@@ -218,12 +227,12 @@ async fn has_tenants(client: &mut Client) -> Result<bool, tokio_postgres::Error>
 
 /// Every migration of this binary, in order. Changes nothing, and works on an empty database.
 pub async fn status(client: &Client) -> Result<Vec<MigrationStatus>, SchemaError> {
-    let exists = client.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    let exists = client.query_typed_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
     let rows = if exists.get(0) {
         // A list that an older binary has made says nothing of adoption.
         let applied = "select number::int8, (extract(epoch from applied_at) * 1000)::int8,
             to_jsonb(m) ->> 'adopted_at' is not null from app_private.schema_migrations m";
-        client.query(applied, &[]).await?
+        client.query_typed(applied, &[]).await?
     } else {
         Vec::new()
     };

@@ -23,8 +23,8 @@ use overlay::Overlay;
 pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
-    Actors, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Projections, RateLimit, Scale,
-    Server, Telemetry, Vault,
+    Actors, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, MasterKey, Pooler, Projections,
+    RateLimit, Scale, Server, Telemetry, Vault,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 

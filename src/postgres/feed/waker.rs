@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::postgres::listen::listen;
-use crate::postgres::{Database, DatabaseRole};
+use crate::postgres::{Database, DatabaseRole, PooledClient};
 
 const CHANNEL: &str = "codeccloud_events";
 
@@ -36,11 +36,11 @@ impl FeedWaker {
 }
 
 async fn notify_peers(waker: FeedWaker, database: Database, coalesce: Duration) {
-    let mut client = None;
+    let mut client: Option<PooledClient> = None;
     loop {
         waker.peers.notified().await;
         tokio::time::sleep(coalesce).await;
-        if client.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
+        if client.as_ref().is_none_or(|client| client.is_closed()) {
             client = database.connect(DatabaseRole::Reader).await.ok();
         }
         if let Some(client) = &client {

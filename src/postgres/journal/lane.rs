@@ -7,7 +7,6 @@ use std::time::Instant;
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Append, AppendError, Committed, IdempotencyStore};
-use tokio_postgres::{Client, Statement};
 
 use super::batch::{Batch, blamed, parse_numbers};
 use super::columns::{Columns, STATEMENT, TYPES};
@@ -15,6 +14,7 @@ use super::queue::Queue;
 use super::refused::Refused;
 use super::{JournalSettings, Queued};
 use crate::postgres::feed::FeedWaker;
+use crate::postgres::pooled::PooledClient;
 use crate::postgres::types::PgTime;
 use crate::postgres::{Database, DatabaseRole, described};
 
@@ -28,7 +28,7 @@ pub(super) struct Lane {
     settings: JournalSettings,
     idempotency: Arc<dyn IdempotencyStore>,
     waker: FeedWaker,
-    connection: Option<(Client, Statement)>,
+    connection: Option<PooledClient>,
     unreachable_since: Option<Instant>,
     patience: Patience,
     /// Tenants whose newest appends have waited for a lock in vain.
@@ -45,10 +45,10 @@ enum Patience {
 }
 
 impl Patience {
-    fn statement(self) -> &'static str {
+    fn setting(self) -> &'static str {
         match self {
-            Patience::Usual => "SET lock_timeout = '2s'",
-            Patience::Short => "SET lock_timeout = '100ms'",
+            Patience::Usual => "lock_timeout = '2s'",
+            Patience::Short => "lock_timeout = '100ms'",
         }
     }
 }
@@ -199,15 +199,15 @@ impl Lane {
     }
 
     async fn wait_for_locks(&mut self, patience: Patience) {
-        let Some((client, _)) = self.connection.as_ref().filter(|_| self.patience != patience) else { return };
+        let Some(client) = self.connection.as_mut().filter(|_| self.patience != patience) else { return };
         // Should it fail, the next append will.
-        if client.batch_execute(patience.statement()).await.is_ok() {
+        if client.set(patience.setting()).await.is_ok() {
             self.patience = patience;
         }
     }
 
     async fn connect(&mut self) -> Result<(), String> {
-        if self.connection.as_ref().is_some_and(|(client, _)| !client.is_closed()) {
+        if self.connection.as_ref().is_some_and(|client| !client.is_closed()) {
             return Ok(());
         }
         // While the database is away, a try per pause: callers get their answer at once meanwhile.
@@ -215,10 +215,9 @@ impl Lane {
             return Err("the database can't be reached".to_owned());
         }
         let connecting = async {
-            let client = self.database.connect(DatabaseRole::Journal).await?;
-            client.batch_execute(Patience::Usual.statement()).await?;
-            let statement = client.prepare_typed(STATEMENT, &TYPES).await?;
-            Ok::<_, tokio_postgres::Error>((client, statement))
+            let mut client = self.database.connect(DatabaseRole::Journal).await?;
+            client.set(Patience::Usual.setting()).await?;
+            Ok::<_, tokio_postgres::Error>(client)
         };
         match connecting.await {
             Ok(connection) => {
@@ -238,10 +237,12 @@ impl Lane {
     async fn transact(&self, part: &[Queued], batch: &Batch) -> Result<Committed, Refused> {
         let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
         let columns = Columns::of(&appends, batch);
-        let (client, statement) = self.connection.as_ref().expect("connected before");
+        let client = self.connection.as_ref().expect("connected before");
+        let parameters: Vec<_> = columns.params().into_iter().zip(TYPES).collect();
         let started = Instant::now();
-        let row =
-            client.query_one(statement, &columns.params()).await.map_err(|error| Refused::of(&error, &columns))?;
+        let rows = client.query_prepared(STATEMENT, &parameters).await;
+        let rows = rows.map_err(|error| Refused::of(&error, &columns))?;
+        let row = rows.first().expect("the function returns a row");
         metrics::histogram!(names::JOURNAL_COMMIT.name, "lane" => self.name.clone())
             .record(started.elapsed().as_secs_f64());
         let transaction_id: &str = row.get(0);

@@ -3,6 +3,7 @@
 mod differences;
 mod interrupted;
 mod owners;
+mod pooler;
 mod rows;
 
 use std::process::{Command, Output};

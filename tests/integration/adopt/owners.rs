@@ -4,7 +4,7 @@ use super::{adopt, adopted, of_grade};
 use crate::support::mvp::{MvpDatabase, OwnerRights};
 use crate::support::{Server, command_on, key};
 
-const SECRETS: [(&str, &str); 2] = [
+pub const SECRETS: [(&str, &str); 2] = [
     ("SUPABASE_JWT_SECRET", "a secret that is long enough for a test"),
     ("VAULT_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
 ];
@@ -12,7 +12,7 @@ const SECRETS: [(&str, &str); 2] = [
 /// Books and reads on a demo salon beside the adopted ones.
 async fn serves(database: &MvpDatabase) {
     let url = database.url();
-    let environment = [&SECRETS[..], &[("CODECCLOUD_TELEMETRY_LOG_FILTER", "warn")]].concat();
+    let environment = [&SECRETS[..], &[("CODECCLOUD_LOG_FILTER", "warn")]].concat();
     let server = Server::of(command_on(&url, &environment));
     server.ready().await;
     let salon = server.salon_with(|| command_on(&url, &environment)).await;

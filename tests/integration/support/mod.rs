@@ -3,6 +3,7 @@
 pub mod appends;
 pub mod mvp;
 pub mod otlp;
+pub mod pgbouncer;
 mod server;
 
 use std::path::{Path, PathBuf};

@@ -22,7 +22,9 @@ pub(super) async fn compare(client: &Client) -> Result<Vec<Difference>, Error> {
         if let Some(unique) = table.unique.filter(|columns| !has(&columns_of(columns))) {
             differences.push(Difference::noted(table.name, format!("nothing keeps ({unique}) unique")));
         }
-        for (_, extra) in of_table.iter().filter(|(is_primary, found)| !is_primary && !expected.contains(found)) {
+        // One that holds the primary key refuses nothing.
+        let is_extra = |found: &Columns| !found.is_superset(&primary_key) && !expected.contains(found);
+        for (_, extra) in of_table.iter().filter(|(_, found)| is_extra(found)) {
             let list: Vec<&str> = extra.iter().map(String::as_str).collect();
             differences.push(Difference::noted(table.name, format!("({}) is unique there, besides", list.join(", "))));
         }

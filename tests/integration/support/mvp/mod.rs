@@ -103,6 +103,7 @@ impl MvpDatabase {
 
     /// The embedded cluster lets in whoever reaches its socket.
     fn url_of(&self, login: &str) -> String {
-        self.postgres.url().replacen("codeccloud@", &format!("{login}@"), 1).replacen("/codeccloud", "/salon", 1)
+        let url = self.postgres.url().replacen("codeccloud@", &format!("{login}@"), 1);
+        format!("{}/salon", url.rsplit_once('/').unwrap().0)
     }
 }
