@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use codeccloud::postgres::schema;
 use serde_json::json;
 
 use super::adopted;
@@ -84,6 +85,8 @@ async fn works(command: impl Fn() -> Command) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_database_is_served_through_a_pooler_alone() {
     let database = Database::create().await;
+    // The migrations too go through it.
+    schema::rollback(&mut database.owner().await, 0).await.unwrap();
     let pooler = PgBouncer::before(&database.url());
     works(|| command_on(&pooler.url, &environment(None))).await;
     let listening = "select count(*) from pg_stat_activity where query like 'LISTEN%'";
