@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and this system lacks: a headless browser, for the pages, and the commands that the
-# RUNBOOK's steps use, which a test runs as they stand there.
+# Installs what only the tests need and this system lacks: a headless browser, for the pages, PgBouncer, and the commands
+# that the RUNBOOK's steps use, which a test runs as they stand there.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
@@ -13,6 +13,8 @@ browser_installed() {
     [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ]
 }
 
+# Debian keeps servers where only root looks.
+PATH="$PATH:/usr/sbin"
 missing=()
 for command in curl jq openssl pgbouncer; do
     command -v "$command" >/dev/null || missing+=("$command")
@@ -28,3 +30,7 @@ brew)
     ;;
 *) fail "install ${missing[*]}, then run this again" ;;
 esac
+# The tests start their own; the one that a package starts serves nobody.
+if [[ " ${missing[*]} " == *" pgbouncer "* ]] && command -v systemctl >/dev/null; then
+    as_root systemctl disable --now pgbouncer >/dev/null 2>&1 || true
+fi

@@ -77,7 +77,7 @@ async fn a_dry_run_prints_the_statements_and_changes_nothing() {
 }
 
 /// What breaks the database, what refuses then, and what mends it.
-const DAMAGES: [(&str, &str, &str); 5] = [
+const DAMAGES: [(&str, &str, &str); 6] = [
     (
         "alter table products alter column price_cents type numeric",
         "products.price_cents: its type is numeric, not integer",
@@ -95,8 +95,15 @@ const DAMAGES: [(&str, &str, &str); 5] = [
     ),
     (
         "create table tenant_settings (theme text)",
-        "tenant_settings: 0002_reference makes a table of that name",
+        "tenant_settings: 0002_reference makes a table of that name: rename yours",
         "drop table tenant_settings",
+    ),
+    // What refers to it follows.
+    (
+        "alter function public.log_row_change set schema app_private;
+            alter function app_private.log_row_change rename to record_audit",
+        "app_private.record_audit: 0001_mvp makes a function of that name: rename yours",
+        "alter function app_private.record_audit rename to log_row_change",
     ),
     (
         "alter table outbox_events rename to outbox",

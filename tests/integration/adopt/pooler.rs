@@ -14,7 +14,7 @@ use crate::support::pgbouncer::PgBouncer;
 use crate::support::{Database, Salon, Server, command_on, key};
 
 /// How the server is told of the pooler, and of the way past it.
-fn environment<'a>(direct: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
+fn environment(direct: Option<&str>) -> Vec<(&str, &str)> {
     let mut environment = SECRETS.to_vec();
     environment.extend([("CODECCLOUD_DATABASE_POOLER", "transaction"), ("CODECCLOUD_LOG_FILTER", "warn")]);
     environment.extend(direct.map(|url| ("DATABASE_DIRECT_URL", url)));

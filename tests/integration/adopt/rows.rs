@@ -163,7 +163,7 @@ async fn an_adopted_database_has_all_that_a_fresh_one_has_besides_the_mvp() {
         ];
         kinds.iter().any(|kind| object.starts_with(kind))
             || own_policies.iter().any(|policy| object.starts_with(policy))
-            || object.starts_with("function") && functions.iter().any(|name| object.contains(&format!("{name}")))
+            || object.starts_with("function") && functions.iter().any(|name| object.contains(name))
     };
     let missing: Vec<String> = catalogue(&fresh.superuser().await)
         .await

@@ -5,6 +5,7 @@ use tokio_postgres::{Client, Error};
 use super::Difference;
 use crate::postgres::adoption::expected::{FUNCTIONS, STATUSES};
 use crate::postgres::adoption::statements::{split, without_comments};
+use crate::postgres::adoption::steps::{Step, steps_of};
 use crate::postgres::schema::MIGRATIONS;
 
 pub(super) async fn compare(client: &Client) -> Result<Vec<Difference>, Error> {
@@ -40,21 +41,28 @@ pub(super) async fn compare(client: &Client) -> Result<Vec<Difference>, Error> {
 /// Before adoption has begun; then they are ours.
 pub(in crate::postgres::adoption) async fn names_taken(client: &Client) -> Result<Vec<Difference>, Error> {
     let mut differences = Vec::new();
-    for migration in MIGRATIONS.iter().filter(|migration| migration.adopt.is_none()) {
-        for statement in split(migration.up) {
-            let Some((kind, name)) = made_by(without_comments(statement)) else { continue };
-            let sql = if kind == "function" {
-                "select exists (select from pg_proc where pronamespace::regnamespace || '.' || proname = $1)"
-            } else {
-                "select to_regclass($1) is not null"
-            };
-            if client.query_one(sql, &[&name]).await?.get(0) {
-                let text = format!("{:04}_{} makes a {kind} of that name", migration.number, migration.name);
-                differences.push(Difference::refuses(name, text));
+    for migration in MIGRATIONS {
+        for step in steps_of(migration) {
+            let Step::Transaction(sql) = step else { continue };
+            for (kind, name) in split(&sql).into_iter().filter_map(|statement| made_by(without_comments(statement))) {
+                if is_taken(client, kind, name).await? {
+                    let text =
+                        format!("{:04}_{} makes a {kind} of that name: rename yours", migration.number, migration.name);
+                    differences.push(Difference::refuses(name, text));
+                }
             }
         }
     }
     Ok(differences)
+}
+
+async fn is_taken(client: &Client, kind: &str, name: &str) -> Result<bool, Error> {
+    let sql = if kind == "function" {
+        "select exists (select from pg_proc where pronamespace::regnamespace || '.' || proname = $1)"
+    } else {
+        "select to_regclass($1) is not null"
+    };
+    Ok(client.query_one(sql, &[&name]).await?.get(0))
 }
 
 fn made_by(statement: &str) -> Option<(&str, &str)> {
