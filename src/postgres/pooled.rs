@@ -183,7 +183,7 @@ impl PooledClient {
     }
 
     pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
-        let settings = self.local_settings();
+        let settings = self.settings_of_transaction();
         let transaction = self.client.transaction().await?;
         if !settings.is_empty() {
             transaction.batch_execute(&settings).await?;
@@ -193,7 +193,7 @@ impl PooledClient {
 
     /// One state of the database for all that is read.
     pub async fn snapshot(&mut self) -> Result<Transaction<'_>, Error> {
-        let settings = self.local_settings();
+        let settings = self.settings_of_transaction();
         let beginning = self.client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
         let transaction = beginning.start().await?;
         if !settings.is_empty() {
@@ -231,7 +231,8 @@ impl PooledClient {
         self.watched(async {
             self.client.batch_execute(&self.opening()).await?;
             let done = work.await;
-            let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            // A row keeps its statement, so the name would outlive the transaction.
+            let end = if done.is_ok() { "DEALLOCATE ALL; COMMIT" } else { "ROLLBACK" };
             self.client.batch_execute(end).await?;
             done
         })
@@ -240,6 +241,11 @@ impl PooledClient {
 
     fn opening(&self) -> String {
         format!("BEGIN; {}", self.local_settings())
+    }
+
+    /// Without the names that somebody else has left behind: those of the driver are numbers, in every process anew.
+    fn settings_of_transaction(&self) -> String {
+        if self.settings.is_none() { String::new() } else { format!("DEALLOCATE ALL; {}", self.local_settings()) }
     }
 
     fn local_settings(&self) -> String {

@@ -126,6 +126,10 @@ async fn nothing_is_left_behind_in_the_pooled_sessions() {
     for (number, (role, echoed)) in answers.into_iter().enumerate() {
         assert_eq!((role.as_str(), echoed), (roles[number % 4], i64::try_from(number).unwrap()));
     }
+    // A row keeps the statement that it came from, which has a name here.
+    let operator = pools[2].get().await.unwrap();
+    let held = operator.query("select current_user::text", &[]).await.unwrap();
+    assert_eq!(held[0].get::<_, &str>(0), "codeccloud_operator");
     // As a client that sets nothing finds them.
     for _ in 0..8 {
         let bare = crate::support::connect(&pooler.url).await;
@@ -134,4 +138,5 @@ async fn nothing_is_left_behind_in_the_pooled_sessions() {
         let tokio_postgres::SimpleQueryMessage::Row(row) = &row[1] else { panic!("{row:?}") };
         assert_eq!((row.get(0), row.get(1)), (Some("codeccloud"), Some("0")));
     }
+    drop(held);
 }
