@@ -11,6 +11,7 @@ mod feed;
 mod idempotency;
 mod journal;
 mod listen;
+mod migration;
 mod past_bookings;
 mod pooled;
 mod projections;

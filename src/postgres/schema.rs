@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use codeccloud_actors::time::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, Transaction};
 
 use super::adoption::steps;
+use super::migration::Migration;
 
 /// In the order of their numbers.
 pub(super) const MIGRATIONS: &[Migration] = &[
@@ -102,7 +102,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
 /// these or is made from them.
-const LOSSES: &[(u32, &[&str])] = &[
+pub(super) const LOSSES: &[(u32, &[&str])] = &[
     (1, &["tenants"]),
     (
         2,
@@ -280,82 +280,6 @@ pub async fn rollback(client: &mut Client, to: u32) -> Result<Vec<Applied>, Sche
         taken_back.push(migration.applied());
     }
     Ok(taken_back)
-}
-
-pub(super) struct Migration {
-    pub number: u32,
-    pub name: &'static str,
-    pub up: &'static str,
-    down: &'static str,
-    /// What is done instead of `up` on a database that an existing deployment runs, each statement a transaction of its own.
-    pub adopt: Option<&'static str>,
-}
-
-impl Migration {
-    const fn new(number: u32, name: &'static str, up: &'static str, down: &'static str) -> Migration {
-        Migration { number, name, up, down, adopt: None }
-    }
-
-    const fn adopted_by(self, adopt: &'static str) -> Migration {
-        Migration { adopt: Some(adopt), ..self }
-    }
-
-    /// Of the way up only: a better way down may reach databases that have long gone up.
-    fn checksum(&self) -> String {
-        Sha256::digest(self.up).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// The statements that put it on the list of what is applied.
-    pub fn note_applied(&self, is_adopted: bool) -> String {
-        format!(
-            "delete from app_private.schema_migrations_progress where number = {number};
-             insert into app_private.schema_migrations (number, name, checksum, adopted_at)
-             values ({number}, '{name}', '{checksum}', {adopted_at})",
-            number = self.number,
-            name = self.name,
-            checksum = self.checksum(),
-            adopted_at = if is_adopted { "now()" } else { "null" },
-        )
-    }
-
-    async fn refuse_adopted(&self, transaction: &Transaction<'_>) -> Result<(), SchemaError> {
-        let sql = "select exists (
-            select from app_private.schema_migrations where number = $1::int8 and adopted_at is not null
-        )";
-        if transaction.query_one(sql, &[&i64::from(self.number)]).await?.get(0) {
-            return Err(SchemaError::Adopted { number: self.number, name: self.name });
-        }
-        Ok(())
-    }
-
-    /// As the reader, who sees every tenant. The tables are locked first, so that no row comes in behind the question.
-    async fn refuse_losses(&self, transaction: &Transaction<'_>) -> Result<(), SchemaError> {
-        let Some((_, tables)) = LOSSES.iter().find(|(number, _)| *number == self.number) else { return Ok(()) };
-        for table in *tables {
-            transaction.batch_execute(&format!("lock table public.{table} in access exclusive mode")).await?;
-        }
-        transaction.batch_execute("set local role codeccloud_reader").await?;
-        let mut filled = Vec::new();
-        for table in *tables {
-            let row = transaction.query_one(&format!("select exists (select from public.{table})"), &[]).await?;
-            if row.get(0) {
-                filled.push(*table);
-            }
-        }
-        transaction.batch_execute("reset role").await?;
-        if filled.is_empty() {
-            return Ok(());
-        }
-        Err(SchemaError::Filled { number: self.number, name: self.name, tables: filled.join(", ") })
-    }
-
-    pub fn applied(&self) -> Applied {
-        Applied { number: self.number, name: self.name }
-    }
-
-    pub fn failed(&self, source: tokio_postgres::Error) -> SchemaError {
-        SchemaError::Failed { number: self.number, name: self.name, source }
-    }
 }
 
 /// A transaction that holds the schema's lock. The wait for that lock has no end, since another server's migrations may

@@ -9,7 +9,8 @@ use tokio_postgres::{Client, Error};
 
 use super::concurrent;
 use super::statements::{IndexWanted, split, without_comments};
-use crate::postgres::schema::{Applied, MIGRATIONS, Migration, SchemaError, checked_list, exclusive};
+use crate::postgres::migration::Migration;
+use crate::postgres::schema::{Applied, MIGRATIONS, SchemaError, checked_list, exclusive};
 
 /// `codecstp` in ASCII: held by the session that goes step by step. Others try for it now and then: one that waited for it in
 /// the database would have a snapshot, and the building of an index waits for all that are older than it.
