@@ -16,18 +16,23 @@ drop table sales_metrics, availability_calendars, loyalty_ledger, loyalty_accoun
 
 do $$
 declare
-    target regclass;
-    action text;
+    found record;
 begin
-    foreach target in array array['appointments', 'resource_allocations', 'products', 'product_stock_movements']::regclass[]
+    for found in
+        select t.tgname, t.tgrelid::regclass as target, t.tgenabled, pg_get_triggerdef(t.oid) as definition
+        from pg_trigger t
+        where t.tgrelid = any (array[
+                'appointments', 'resource_allocations', 'products', 'product_stock_movements'
+            ]::regclass[])
+            and not t.tgisinternal and pg_get_triggerdef(t.oid) like '%codeccloud_store%'
     loop
-        foreach action in array array['bump_data_version', 'record_audit', 'record_outbox'] loop
-            execute format(
-                'create or replace trigger %I after insert or update or delete on %s for each row'
-                ' execute function app_private.%1$I()',
-                action, target
-            );
-        end loop;
+        execute regexp_replace(
+            regexp_replace(found.definition, '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
+            ' WHEN .* EXECUTE FUNCTION ', ' EXECUTE FUNCTION '
+        );
+        if found.tgenabled = 'D' then
+            execute format('alter table %s disable trigger %I', found.target, found.tgname);
+        end if;
     end loop;
 end
 $$;

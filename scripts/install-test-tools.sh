@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what only the tests need and this system lacks: a headless browser, for the pages, Redis, the commands that the
-# RUNBOOK's steps use, which a test runs as they stand there, and a mail server and a reader of webhooks in Python.
+# Installs what only the tests need and this system lacks: a headless browser, for the pages, Redis, PgBouncer, the commands
+# that the RUNBOOK's steps use, which a test runs as they stand there, and a mail server and a reader of webhooks in Python.
 set -euo pipefail
 # shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
@@ -41,14 +41,16 @@ redis_package() {
 }
 
 # Debian starts a service with the package, if there is anything that starts services; tests start servers of their own.
-leave_no_redis_running() {
+leave_no_server_running() {
     if [ "$(package_manager)" = apt-get ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
-        as_root systemctl disable --now --quiet redis-server
+        as_root systemctl disable --now --quiet "$1"
     fi
 }
 
+# Debian keeps servers where only root looks.
+PATH="$PATH:/usr/sbin"
 missing=()
-for command in curl jq openssl; do
+for command in curl jq openssl pgbouncer; do
     command -v "$command" >/dev/null || missing+=("$command")
 done
 if ! browser_installed; then missing+=(chromium); fi
@@ -62,7 +64,8 @@ fi
 redis=$(command -v redis-server || true)
 if [ -z "$redis" ]; then missing+=("$(redis_package)"); fi
 if [ ${#missing[@]} != 0 ]; then install_missing "${missing[@]}"; fi
-if [ -z "$redis" ]; then leave_no_redis_running; fi
+if [ -z "$redis" ]; then leave_no_server_running redis-server; fi
+if [[ " ${missing[*]} " == *" pgbouncer "* ]]; then leave_no_server_running pgbouncer; fi
 if ! python_tools_installed; then
     # An environment of their own, which the tests find under the same name.
     python3 -m venv "$tools"

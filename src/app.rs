@@ -39,7 +39,7 @@ use crate::postgres::{
 };
 use crate::queries::StagedQueries;
 use crate::redis::{self, CopyKey, Redis, RedisSettings, Stores};
-use crate::settings::Settings;
+use crate::settings::{Pooler, Settings};
 use crate::telemetry::{self, Prometheus};
 use crate::vault::{MasterKey, MasterKeys, Vault};
 use crate::{demo, postgres};
@@ -387,6 +387,13 @@ async fn passivated(runtime: &Runtime) {
 pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
     let timeout = Duration::from_millis(settings.database.connect_timeout_ms);
     let database = Database::new(url, timeout, Handle::current());
+    let database = database.and_then(|database| match settings.database.pooler {
+        Pooler::None => Ok(database),
+        Pooler::Transaction => {
+            let direct = settings.database.direct_url.as_ref().map(|url| url.expose().as_str());
+            database.behind_pooler(direct, timeout)
+        }
+    });
     let database = database.map_err(|error| StartError::Database(error.to_string()))?;
     Ok(database.with_statement_timeout(Duration::from_millis(settings.database.statement_timeout_ms)))
 }
@@ -394,6 +401,9 @@ pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
 async fn prepare(database: &Database, settings: &Settings, with_demo: bool) -> Result<(), StartError> {
     let unusable = |error: postgres::DatabaseError| StartError::Database(postgres::described(&error));
     let mut owner = database.connect(DatabaseRole::Owner).await.map_err(unusable)?;
+    if !database.has_sessions() {
+        schema::refuse_without_session(&mut owner).await?;
+    }
     for applied in schema::apply(&mut owner).await? {
         tracing::info!(number = applied.number, name = applied.name, "migration applied");
     }

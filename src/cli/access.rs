@@ -6,7 +6,7 @@ use std::future::Future;
 use super::Outcome;
 use crate::app;
 use crate::postgres::embedded::{Access, superuser_url_of};
-use crate::postgres::{Client, Database, DatabaseRole};
+use crate::postgres::{Database, DatabaseRole, PooledClient};
 use crate::settings::Settings;
 
 /// A database for the length of one command.
@@ -31,7 +31,7 @@ impl Opened {
         Ok(Opened { url, database, embedded })
     }
 
-    pub async fn client(&self, role: DatabaseRole) -> Result<Client, Box<dyn Error>> {
+    pub async fn client(&self, role: DatabaseRole) -> Result<PooledClient, Box<dyn Error>> {
         let connecting = self.database.connect(role).await;
         connecting.map_err(|error| crate::postgres::described(&error).into())
     }

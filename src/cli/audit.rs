@@ -99,9 +99,9 @@ async fn verify(settings: &Settings, opened: &Opened, tenant: Option<String>, as
 
 async fn export(opened: &Opened, tenant: &str, from: Timestamp, to: Timestamp) -> Outcome {
     let tenant_id = tenant_id(opened, tenant).await?;
-    let client = opened.client(DatabaseRole::Sealer).await?;
+    let mut client = opened.client(DatabaseRole::Sealer).await?;
     let mut output = BufWriter::new(std::io::stdout().lock());
-    let written = audit::export(&client, tenant_id, from, to, |entry| {
+    let written = audit::export(&mut client, tenant_id, from, to, |entry| {
         serde_json::to_writer(&mut output, &entry)?;
         output.write_all(b"\n")
     });

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod access;
+mod adoption;
 mod audit;
 mod database;
 mod load;

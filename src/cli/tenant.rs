@@ -12,7 +12,7 @@ use crate::auth::{Grant, mint};
 use crate::clock::{SystemClock, SystemIds};
 use crate::demo;
 use crate::postgres::tenants::{self, NewTenant, TenantRow};
-use crate::postgres::{Client, DatabaseRole};
+use crate::postgres::{DatabaseRole, PooledClient};
 use crate::settings::Settings;
 
 /// Long enough for a day's work, short enough to be forgotten in a shell history.
@@ -89,7 +89,7 @@ pub(super) async fn token(settings: Settings, args: TokenArgs) -> Outcome {
 /// A token, whose user is made a member where the role is a member's.
 pub(super) async fn mint_for(
     settings: &Settings,
-    operator: &Client,
+    operator: &PooledClient,
     tenant: &TenantRow,
     role: Role,
     user_id: Option<UserId>,

@@ -8,6 +8,8 @@ use codeccloud_actors::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::pooled::PooledClient;
+
 /// The roles of the server's own connections; what each may do stands in `schema/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseRole {
@@ -30,33 +32,42 @@ pub enum DatabaseRole {
 }
 
 impl DatabaseRole {
-    /// What a connection of this role begins with.
-    fn settings(self) -> String {
-        let role = self.name().map(|name| format!("SET ROLE {name};")).unwrap_or_default();
-        match self {
+    /// What this role's work is done under, to be put behind `SET` or `SET LOCAL`.
+    fn settings(self) -> Vec<String> {
+        // Compiling a plan takes longer than any of our statements.
+        let mut settings = vec!["jit = off".to_owned()];
+        settings.extend(self.name().map(|name| format!("ROLE {name}")));
+        let of_role: &[&str] = match self {
             // Readers take pages in the order of an index. The statistics of a table that has just grown make sorting all
             // of it look cheap, which costs the whole table for every page. They plan anew each time, so that only the
             // partitions in question are opened.
-            DatabaseRole::Reader | DatabaseRole::Sealer => format!(
-                "{role} SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0; \
-                 SET plan_cache_mode = force_custom_plan;"
-            ),
+            DatabaseRole::Reader | DatabaseRole::Sealer => &[
+                "enable_sort = off",
+                "enable_bitmapscan = off",
+                "max_parallel_workers_per_gather = 0",
+                "plan_cache_mode = force_custom_plan",
+            ],
             // An append is a handful of short statements, and planning them anew for each would take longer than running
             // them. Their plans are made while the tables are small and have to hold while these grow.
-            DatabaseRole::Journal => format!(
-                "{role} SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-                 SET enable_hashjoin = off; SET enable_mergejoin = off;"
-            ),
+            DatabaseRole::Journal => &[
+                "plan_cache_mode = force_generic_plan",
+                "enable_seqscan = off",
+                "enable_bitmapscan = off",
+                "enable_hashjoin = off",
+                "enable_mergejoin = off",
+            ],
             DatabaseRole::Owner
             | DatabaseRole::Projector
             | DatabaseRole::Vault
             | DatabaseRole::Operator
-            | DatabaseRole::Outbox => role,
+            | DatabaseRole::Outbox => &[],
             // A command's statements are as short as an append's.
             DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => {
-                format!("{role} SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;")
+                &["enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off"]
             }
-        }
+        };
+        settings.extend(of_role.iter().map(|&setting| setting.to_owned()));
+        settings
     }
 
     fn name(self) -> Option<&'static str> {
@@ -83,15 +94,32 @@ pub struct Database {
     /// Connections live on this runtime, whichever thread asks for them.
     io: Handle,
     statement_timeout: Option<Duration>,
+    /// A pooler hands each transaction to any session, so none of them remembers anything.
+    is_pooled: bool,
+    /// Past the pooler.
+    direct: Option<Config>,
 }
 
 impl Database {
     pub fn new(url: &str, connect_timeout: Duration, io: Handle) -> Result<Database, tokio_postgres::Error> {
-        let mut config: Config = url.parse()?;
-        config.connect_timeout(connect_timeout).application_name("codeccloud");
-        // Tells apart a server that went away from one that is slow; the kernel's own default takes minutes.
-        config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(15));
-        Ok(Database { config, io, statement_timeout: None })
+        let config = configured(url, connect_timeout)?;
+        Ok(Database { config, io, statement_timeout: None, is_pooled: false, direct: None })
+    }
+
+    /// The URL leads to a pooler in transaction mode. `direct` leads past it, for what such a one can't do: LISTEN, and
+    /// changing the schema of a database in use.
+    pub fn behind_pooler(
+        self,
+        direct: Option<&str>,
+        connect_timeout: Duration,
+    ) -> Result<Database, tokio_postgres::Error> {
+        let direct = direct.map(|url| configured(url, connect_timeout)).transpose()?;
+        Ok(Database { is_pooled: true, direct, ..self })
+    }
+
+    /// Whether sessions of our own are to be had.
+    pub fn has_sessions(&self) -> bool {
+        !self.is_pooled || self.direct.is_some()
     }
 
     /// Ends statements of pooled connections that take longer; those of the journal are ended by nobody, since a commit
@@ -101,28 +129,47 @@ impl Database {
         Database { statement_timeout: Some(timeout), ..self }
     }
 
-    pub async fn connect(&self, role: DatabaseRole) -> Result<Client, tokio_postgres::Error> {
-        let (client, connection) = self.connect_raw().await?;
+    /// The schema's owner goes past a pooler if there is a way.
+    pub async fn connect(&self, role: DatabaseRole) -> Result<PooledClient, tokio_postgres::Error> {
+        self.connect_with(role, role.settings()).await
+    }
+
+    pub(super) async fn connect_pooled(&self, role: DatabaseRole) -> Result<PooledClient, tokio_postgres::Error> {
+        let timeout = self.statement_timeout.map(|timeout| format!("statement_timeout = {}", timeout.as_millis()));
+        self.connect_with(role, role.settings().into_iter().chain(timeout).collect()).await
+    }
+
+    async fn connect_with(
+        &self,
+        role: DatabaseRole,
+        settings: Vec<String>,
+    ) -> Result<PooledClient, tokio_postgres::Error> {
+        let (config, is_pooled) = match &self.direct {
+            Some(direct) if role == DatabaseRole::Owner => (direct, false),
+            Some(_) | None => (&self.config, self.is_pooled),
+        };
+        let (client, connection) = self.connect_to(config).await?;
         self.io.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, ?role, "a database connection ended");
             }
         });
-        // Compiling a plan takes longer than any of our statements.
-        client.batch_execute(&format!("SET jit = off; {}", role.settings())).await?;
-        Ok(client)
+        PooledClient::begin(client, settings, is_pooled).await
     }
 
-    /// A connection whose messages besides answers are wanted: for LISTEN.
-    pub async fn connect_raw(
-        &self,
-    ) -> Result<
-        (Client, tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>),
-        tokio_postgres::Error,
-    > {
+    /// A connection whose messages besides answers are wanted: for LISTEN. `None` where only a pooler is to be had.
+    pub async fn connect_listening(&self) -> Result<Option<(Client, Connection)>, tokio_postgres::Error> {
+        match &self.direct {
+            Some(direct) => self.connect_to(direct).await.map(Some),
+            None if self.is_pooled => Ok(None),
+            None => self.connect_to(&self.config).await.map(Some),
+        }
+    }
+
+    async fn connect_to(&self, config: &Config) -> Result<(Client, Connection), tokio_postgres::Error> {
         // The socket belongs to the runtime that it is made on, and the caller's may end sooner: a projection that has
         // caught up stops its arbiter, and would take connections of the pool with it.
-        let mut connecting = pin!(self.config.connect(NoTls));
+        let mut connecting = pin!(config.connect(NoTls));
         poll_fn(|context| {
             let _io = self.io.enter();
             connecting.as_mut().poll(context)
@@ -130,17 +177,19 @@ impl Database {
         .await
     }
 
-    pub(super) async fn connect_pooled(&self, role: DatabaseRole) -> Result<Client, tokio_postgres::Error> {
-        let client = self.connect(role).await?;
-        if let Some(timeout) = self.statement_timeout {
-            client.batch_execute(&format!("SET statement_timeout = {}", timeout.as_millis())).await?;
-        }
-        Ok(client)
-    }
-
     pub fn io(&self) -> &Handle {
         &self.io
     }
+}
+
+type Connection = tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>;
+
+fn configured(url: &str, connect_timeout: Duration) -> Result<Config, tokio_postgres::Error> {
+    let mut config: Config = url.parse()?;
+    config.connect_timeout(connect_timeout).application_name("codeccloud");
+    // Tells apart a server that went away from one that is slow; the kernel's own default takes minutes.
+    config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(15));
+    Ok(config)
 }
 
 pub(super) fn away(error: impl std::fmt::Display) -> StoreError {

@@ -1,5 +1,6 @@
 //! The PostgreSQL adapter: mirrors the core's ports file by file. The only place with SQL besides `schema/`.
 
+pub mod adoption;
 pub mod audit;
 pub mod embedded;
 pub mod schema;
@@ -11,6 +12,7 @@ mod feed;
 mod idempotency;
 mod journal;
 mod listen;
+mod migration;
 mod outbox;
 mod past_bookings;
 mod pooled;
@@ -32,7 +34,7 @@ pub use idempotency::PostgresIdempotency;
 pub use journal::{JournalSettings, PostgresJournal};
 pub use outbox::{OutboxWaker, PostgresOutbox, operators as outbox_operators};
 pub use past_bookings::PostgresPastBookings;
-pub use pooled::{ConnectionPool, Connector};
+pub use pooled::{ConnectionPool, Connector, PooledClient};
 pub use projections::{PostgresProjectionOperators, PostgresProjectionStore, orders as projection_orders};
 pub use rebuild::rebuild_rows;
 pub use reference::PostgresReference;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bb8::{Pool, QueueStrategy};
 use futures_util::TryStreamExt;
+use futures_util::future::{join, join3};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, NoTls, Row, Statement};
+use tokio_postgres::{Client, Error, IsolationLevel, NoTls, Row, RowStream, Statement, Transaction};
 
 use super::{Database, DatabaseRole};
 
@@ -22,10 +23,15 @@ pub struct Connector {
     role: DatabaseRole,
 }
 
+/// A connection with the role that its work needs. To a server it has that role for as long as it lives. Behind a pooler,
+/// each unit of work is a transaction that begins with it: none of the methods here relies on anything that a session would
+/// have to remember, so no statement has a name outside of a transaction.
 pub struct PooledClient {
     client: Client,
     prepared: Mutex<HashMap<&'static str, Statement>>,
     unfinished: Unfinished,
+    /// Of each transaction, behind a pooler.
+    settings: Option<Vec<String>>,
 }
 
 /// Statements that nobody has waited for to their end: a request that runs out of time drops its statement, and the
@@ -67,6 +73,29 @@ impl Database {
 }
 
 impl PooledClient {
+    pub(super) async fn begin(client: Client, settings: Vec<String>, is_pooled: bool) -> Result<PooledClient, Error> {
+        let (prepared, unfinished) = Default::default();
+        if is_pooled {
+            return Ok(PooledClient { client, prepared, unfinished, settings: Some(settings) });
+        }
+        client.batch_execute(&statements("SET", &settings)).await?;
+        Ok(PooledClient { client, prepared, unfinished, settings: None })
+    }
+
+    /// From now on, such as `lock_timeout = '2s'`.
+    pub async fn set(&mut self, setting: &str) -> Result<(), Error> {
+        match &mut self.settings {
+            // The last one of a name wins.
+            Some(settings) => {
+                let name = setting.split('=').next().unwrap_or_default();
+                settings.retain(|other| !other.starts_with(name));
+                settings.push(setting.to_owned());
+                Ok(())
+            }
+            None => self.batch_execute(&format!("SET {setting}")).await,
+        }
+    }
+
     /// Runs a statement of the hot path, which is parsed when this connection meets it for the first time.
     pub async fn query_prepared(
         &self,
@@ -83,28 +112,18 @@ impl PooledClient {
         &self,
         sql: &'static str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
-        mut take: impl FnMut(Row) + Send,
+        take: impl FnMut(Row) + Send,
     ) -> Result<(), Error> {
-        let known = self.prepared().get(sql).cloned();
-        let statement = match known {
-            Some(statement) => statement,
-            None => {
-                let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
-                let statement = self.watched(self.client.prepare_typed(sql, &types)).await?;
-                self.prepared().insert(sql, statement.clone());
-                statement
-            }
-        };
-        let reading = async {
-            let values = parameters.iter().map(|(value, _)| *value);
-            let mut rows = pin!(self.client.query_raw(&statement, values).await?);
-            while let Some(row) = rows.try_next().await? {
-                take(row);
-            }
-            Ok(())
-        };
+        if self.settings.is_some() {
+            let parameters = parameters.iter().map(|(value, kind)| (*value, kind.clone()));
+            let reading = async { hand_over(self.client.query_typed_raw(sql, parameters).await?, take).await };
+            return self.unit(reading).await;
+        }
+        let statement = self.prepared_statement(sql, parameters).await?;
+        let values = parameters.iter().map(|(value, _)| *value);
+        let reading = async { hand_over(self.client.query_raw(&statement, values).await?, take).await };
         let read = self.watched(reading).await;
-        if read.is_err() {
+        if read.as_ref().is_err_and(|error| !is_our_refusal(error)) {
             // It may be of a schema that has changed since.
             self.prepared().remove(sql);
         }
@@ -112,19 +131,165 @@ impl PooledClient {
     }
 
     pub async fn query_typed(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
-        self.watched(self.client.query_typed(sql, parameters)).await
+        self.unit(self.client.query_typed(sql, parameters)).await
     }
 
     pub async fn execute_typed(&self, sql: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<u64, Error> {
-        self.watched(self.client.execute_typed(sql, parameters)).await
+        self.unit(self.client.execute_typed(sql, parameters)).await
     }
 
     pub async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
-        self.watched(self.client.batch_execute(sql)).await
+        self.unit(self.client.batch_execute(sql)).await
+    }
+
+    /// Two statements as one transaction, sent in one go: one round trip, and complete on the server even when nobody waits
+    /// for it any more. The answer is that of the second.
+    pub async fn query_after(
+        &self,
+        first: (&str, &[(&(dyn ToSql + Sync), Type)]),
+        second: (&str, &[(&(dyn ToSql + Sync), Type)]),
+    ) -> Result<Vec<Row>, Error> {
+        let both = async {
+            let (first, second) =
+                join(self.client.query_typed(first.0, first.1), self.client.query_typed(second.0, second.1)).await;
+            first.and(second)
+        };
+        self.in_transaction(&self.opening(), both).await
+    }
+
+    /// Two statements of the hot path as one transaction, in the same manner. The answer is that of the first. What follows
+    /// a statement that fails is refused, and the commit takes all back.
+    pub async fn query_with(
+        &self,
+        first: (&'static str, &[(&(dyn ToSql + Sync), Type)]),
+        second: (&'static str, &[(&(dyn ToSql + Sync), Type)]),
+    ) -> Result<Vec<Row>, Error> {
+        if self.settings.is_some() {
+            let both = async {
+                let (first, second) =
+                    join(self.client.query_typed(first.0, first.1), self.client.query_typed(second.0, second.1)).await;
+                let answer = first?;
+                second.map(|_| answer)
+            };
+            return self.in_transaction(&self.opening(), both).await;
+        }
+        let statements =
+            (self.prepared_statement(first.0, first.1).await?, self.prepared_statement(second.0, second.1).await?);
+        let of_first: Vec<_> = first.1.iter().map(|(value, _)| *value).collect();
+        let of_second: Vec<_> = second.1.iter().map(|(value, _)| *value).collect();
+        let both = async {
+            let (first, second) =
+                join(self.client.query(&statements.0, &of_first), self.client.query(&statements.1, &of_second)).await;
+            let answer = first?;
+            second.map(|_| answer)
+        };
+        let done = self.in_transaction("BEGIN", both).await;
+        if done.as_ref().is_err_and(|error| !is_our_refusal(error)) {
+            self.prepared().clear();
+        }
+        done
+    }
+
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        self.step_by_step(self.client.query(sql, parameters)).await
+    }
+
+    pub async fn query_one(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+        self.step_by_step(self.client.query_one(sql, parameters)).await
+    }
+
+    pub async fn query_opt(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
+        self.step_by_step(self.client.query_opt(sql, parameters)).await
+    }
+
+    pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        self.step_by_step(self.client.execute(sql, parameters)).await
+    }
+
+    pub async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        let settings = self.settings_of_transaction();
+        let transaction = self.client.transaction().await?;
+        if !settings.is_empty() {
+            transaction.batch_execute(&settings).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// One state of the database for all that is read.
+    pub async fn snapshot(&mut self) -> Result<Transaction<'_>, Error> {
+        let settings = self.settings_of_transaction();
+        let beginning = self.client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+        let transaction = beginning.start().await?;
+        if !settings.is_empty() {
+            transaction.batch_execute(&settings).await?;
+        }
+        Ok(transaction)
     }
 
     pub fn unfinished(&self) -> Unfinished {
         self.unfinished.clone()
+    }
+
+    /// What is sent at once, and under a pooler in a transaction.
+    async fn unit<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        if self.settings.is_none() {
+            self.watched(work).await
+        } else {
+            self.in_transaction(&self.opening(), work).await
+        }
+    }
+
+    async fn in_transaction<T>(&self, opening: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let all = join3(self.client.batch_execute(opening), work, self.client.batch_execute("COMMIT"));
+        let (begun, done, ended) = self.watched(all).await;
+        begun?;
+        let done = done?;
+        ended.map(|()| done)
+    }
+
+    /// What takes several round trips: a statement that is given a name.
+    async fn step_by_step<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        if self.settings.is_none() {
+            return self.watched(work).await;
+        }
+        self.watched(async {
+            self.client.batch_execute(&self.opening()).await?;
+            let done = work.await;
+            // A row keeps its statement, so the name would outlive the transaction.
+            let end = if done.is_ok() { "DEALLOCATE ALL; COMMIT" } else { "ROLLBACK" };
+            self.client.batch_execute(end).await?;
+            done
+        })
+        .await
+    }
+
+    async fn prepared_statement(
+        &self,
+        sql: &'static str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Statement, Error> {
+        let known = self.prepared().get(sql).cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+        let statement = self.watched(self.client.prepare_typed(sql, &types)).await?;
+        self.prepared().insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    /// What a transaction begins with, for whoever sends its statements by the driver's own means.
+    pub(super) fn opening(&self) -> String {
+        format!("BEGIN; {}", self.local_settings())
+    }
+
+    /// Without the names that somebody else has left behind: those of the driver are numbers, in every process anew.
+    fn settings_of_transaction(&self) -> String {
+        if self.settings.is_none() { String::new() } else { format!("DEALLOCATE ALL; {}", self.local_settings()) }
+    }
+
+    fn local_settings(&self) -> String {
+        self.settings.as_deref().map(|settings| statements("SET LOCAL", settings)).unwrap_or_default()
     }
 
     async fn watched<T>(&self, statement: impl Future<Output = T>) -> T {
@@ -134,6 +299,23 @@ impl PooledClient {
     fn prepared(&self) -> MutexGuard<'_, HashMap<&'static str, Statement>> {
         self.prepared.lock().expect("nothing panics under this lock")
     }
+}
+
+fn statements(set: &str, settings: &[String]) -> String {
+    settings.iter().map(|setting| format!("{set} {setting};")).collect()
+}
+
+async fn hand_over(rows: RowStream, mut take: impl FnMut(Row) + Send) -> Result<(), Error> {
+    let mut rows = pin!(rows);
+    while let Some(row) = rows.try_next().await? {
+        take(row);
+    }
+    Ok(())
+}
+
+/// Raised by our own functions, which are as they should be then.
+fn is_our_refusal(error: &Error) -> bool {
+    error.code().is_some_and(|code| code.code().starts_with("CC"))
 }
 
 impl Deref for PooledClient {
@@ -155,8 +337,7 @@ impl bb8::ManageConnection for Connector {
     type Error = ConnectionError;
 
     async fn connect(&self) -> Result<PooledClient, ConnectionError> {
-        let client = self.database.connect_pooled(self.role).await?;
-        Ok(PooledClient { client, prepared: Mutex::default(), unfinished: Unfinished::default() })
+        Ok(self.database.connect_pooled(self.role).await?)
     }
 
     /// Whoever takes it asks it something at once, so it isn't asked here.

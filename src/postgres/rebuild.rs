@@ -16,8 +16,8 @@ use codeccloud_actors::rows::{AppointmentChange, Decided, Hold, RowChange};
 use codeccloud_actors::sagas::booking::BookingSaga;
 use futures_util::TryStreamExt;
 use jiff::civil::Date;
+use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use super::row_writer::{self, RowColumns};
@@ -35,7 +35,8 @@ pub async fn rebuild_rows(database: &Database, months: &dyn Months) -> Result<()
     let rows = owner.query_typed(sql, &[]).await.map_err(store_error)?;
     for row in rows {
         let tenant_id = TenantId(row.get(0));
-        let reader = database.connect(DatabaseRole::Reader).await.map_err(store_error)?;
+        let mut reader = database.connect(DatabaseRole::Reader).await.map_err(store_error)?;
+        let reader = reader.snapshot().await.map_err(store_error)?;
         let writer = owner.transaction().await.map_err(store_error)?;
         Rebuilding { tenant_id, reader: &reader, writer, months, changes: Vec::with_capacity(CHUNK) }.run().await?;
         tracing::info!(%tenant_id, "a tenant's rows were made anew from its events");
@@ -45,7 +46,7 @@ pub async fn rebuild_rows(database: &Database, months: &dyn Months) -> Result<()
 
 struct Rebuilding<'a> {
     tenant_id: TenantId,
-    reader: &'a Client,
+    reader: &'a Transaction<'a>,
     writer: Transaction<'a>,
     months: &'a dyn Months,
     /// Still to be written.

@@ -6,17 +6,20 @@
 use std::collections::BTreeMap;
 
 use codeccloud_actors::time::Timestamp;
-use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, Transaction};
 
+use super::adoption::steps;
+use super::migration::Migration;
+
 /// In the order of their numbers.
-const MIGRATIONS: &[Migration] = &[
+pub(super) const MIGRATIONS: &[Migration] = &[
     Migration::new(
         1,
         "mvp",
         include_str!("../../schema/0001_mvp.up.sql"),
         include_str!("../../schema/0001_mvp.down.sql"),
-    ),
+    )
+    .adopted_by(include_str!("../../schema/0001_mvp.adopt.sql")),
     Migration::new(
         2,
         "reference",
@@ -147,7 +150,7 @@ const MIGRATIONS: &[Migration] = &[
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
 /// these or is made from them.
-const LOSSES: &[(u32, &[&str])] = &[
+pub(super) const LOSSES: &[(u32, &[&str])] = &[
     (1, &["tenants"]),
     (
         2,
@@ -186,6 +189,8 @@ pub struct MigrationStatus {
     pub number: u32,
     pub name: &'static str,
     pub applied_at: Option<Timestamp>,
+    /// The tables were there before, and the migration brought only its additions in.
+    pub is_adopted: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -196,16 +201,36 @@ pub enum SchemaError {
     Newer { database: u32, binary: u32 },
     #[error("taking back migration {number:04}_{name} would lose the rows of {tables}: there is no way down past it")]
     Filled { number: u32, name: &'static str, tables: String },
+    #[error(
+        "the tables of {number:04}_{name} were adopted, they are not ours to take away: there is no way down past it"
+    )]
+    Adopted { number: u32, name: &'static str },
+    #[error("the database has the MVP's tables, and they are not adopted yet: run `codeccloud schema adopt`")]
+    NotAdopted,
+    #[error("migrating a database in use takes a connection past the pooler: set DATABASE_DIRECT_URL")]
+    NoSession,
+    #[error(
+        "migration {number:04}_{name} found its tables in use again and again; what is done stays, run it once more"
+    )]
+    InUse { number: u32, name: &'static str, source: tokio_postgres::Error },
     #[error("migration {number:04}_{name} failed")]
     Failed { number: u32, name: &'static str, source: tokio_postgres::Error },
     #[error("reading or writing the list of applied migrations failed")]
     Bookkeeping(#[from] tokio_postgres::Error),
 }
 
-/// Applies what is missing and returns it. Each migration is a transaction: after a failure those before it stay.
-/// Servers that start at once take turns, and the later ones find nothing left to do.
+/// Applies what is missing and returns it. Servers that start at once take turns, and the later ones find nothing left to
+/// do. On a fresh database each migration is a transaction: after a failure those before it stay. Where there are tenants,
+/// or an adopted database, migrations go step by step.
 pub async fn apply(client: &mut Client) -> Result<Vec<Applied>, SchemaError> {
+    let has_appointments = client.query_typed_one("select to_regclass('public.appointments') is not null", &[]).await?;
+    if has_appointments.get(0) && !is_begun(client).await? {
+        return Err(SchemaError::NotAdopted);
+    }
     create_list(client).await?;
+    if has_tenants(client).await? {
+        return steps::apply_all(client, |_| {}).await;
+    }
     let mut applied = Vec::new();
     for migration in MIGRATIONS {
         let transaction = exclusive(client).await?;
@@ -213,33 +238,66 @@ pub async fn apply(client: &mut Client) -> Result<Vec<Applied>, SchemaError> {
             continue;
         }
         transaction.batch_execute(migration.up).await.map_err(|source| migration.failed(source))?;
-        transaction
-            .execute(
-                "insert into app_private.schema_migrations (number, name, checksum) values ($1::int8, $2, $3)",
-                &[&i64::from(migration.number), &migration.name, &migration.checksum()],
-            )
-            .await?;
+        transaction.batch_execute(&migration.note_applied(false)).await?;
         transaction.commit().await?;
         applied.push(migration.applied());
     }
     Ok(applied)
 }
 
+/// Behind a pooler nothing can go step by step.
+pub async fn refuse_without_session(client: &mut Client) -> Result<(), SchemaError> {
+    let is_missing = status(client).await?.iter().any(|migration| migration.applied_at.is_none());
+    if is_missing && has_tenants(client).await? { Err(SchemaError::NoSession) } else { Ok(()) }
+}
+
+/// Whether the list, if there is one, is of this binary or an older one.
+pub(super) async fn refuse_foreign_list(client: &mut Client) -> Result<(), SchemaError> {
+    let transaction = client.transaction().await?;
+    let exists = transaction.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    if exists.get(0) {
+        checked_list(&transaction).await?;
+    }
+    Ok(())
+}
+
+/// The first migration is on the list.
+pub(super) async fn is_begun(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    let has_list =
+        client.query_typed_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    let first = "select exists (select from app_private.schema_migrations where number = 1)";
+    Ok(has_list.get(0) && client.query_typed_one(first, &[]).await?.get(0))
+}
+
+async fn has_tenants(client: &mut Client) -> Result<bool, tokio_postgres::Error> {
+    if !is_begun(client).await? {
+        return Ok(false);
+    }
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("set local role codeccloud_reader").await?;
+    Ok(transaction.query_one("select exists (select from public.tenants)", &[]).await?.get(0))
+}
+
 /// Every migration of this binary, in order. Changes nothing, and works on an empty database.
 pub async fn status(client: &Client) -> Result<Vec<MigrationStatus>, SchemaError> {
-    let exists = client.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
+    let exists = client.query_typed_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
     let rows = if exists.get(0) {
-        let applied =
-            "select number::int8, (extract(epoch from applied_at) * 1000)::int8 from app_private.schema_migrations";
-        client.query(applied, &[]).await?
+        // A list that an older binary has made says nothing of adoption.
+        let applied = "select number::int8, (extract(epoch from applied_at) * 1000)::int8,
+            to_jsonb(m) ->> 'adopted_at' is not null from app_private.schema_migrations m";
+        client.query_typed(applied, &[]).await?
     } else {
         Vec::new()
     };
-    let times: BTreeMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let status = |migration: &Migration| MigrationStatus {
-        number: migration.number,
-        name: migration.name,
-        applied_at: times.get(&i64::from(migration.number)).copied().map(Timestamp::from_millis),
+    let found: BTreeMap<i64, (i64, bool)> = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+    let status = |migration: &Migration| {
+        let found = found.get(&i64::from(migration.number)).copied();
+        MigrationStatus {
+            number: migration.number,
+            name: migration.name,
+            applied_at: found.map(|(at, _)| Timestamp::from_millis(at)),
+            is_adopted: found.is_some_and(|(_, is_adopted)| is_adopted),
+        }
     };
     Ok(MIGRATIONS.iter().map(status).collect())
 }
@@ -252,6 +310,7 @@ pub async fn rollback(client: &mut Client, to: u32) -> Result<Vec<Applied>, Sche
     let list = checked_list(&transaction).await?;
     let above = |migration: &&Migration| migration.number > to && list.contains_key(&migration.number);
     for migration in MIGRATIONS.iter().rev().filter(above) {
+        migration.refuse_adopted(&transaction).await?;
         migration.refuse_losses(&transaction).await?;
     }
     drop(transaction);
@@ -261,6 +320,7 @@ pub async fn rollback(client: &mut Client, to: u32) -> Result<Vec<Applied>, Sche
         if !checked_list(&transaction).await?.contains_key(&migration.number) {
             continue;
         }
+        migration.refuse_adopted(&transaction).await?;
         migration.refuse_losses(&transaction).await?;
         transaction.batch_execute(migration.down).await.map_err(|source| migration.failed(source))?;
         transaction
@@ -275,86 +335,27 @@ pub async fn rollback(client: &mut Client, to: u32) -> Result<Vec<Applied>, Sche
     Ok(taken_back)
 }
 
-struct Migration {
-    number: u32,
-    name: &'static str,
-    up: &'static str,
-    down: &'static str,
-}
-
-impl Migration {
-    const fn new(number: u32, name: &'static str, up: &'static str, down: &'static str) -> Migration {
-        Migration { number, name, up, down }
-    }
-
-    /// Of the way up only: a better way down may reach databases that have long gone up.
-    fn checksum(&self) -> String {
-        Sha256::digest(self.up).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// As the reader, who sees every tenant. The tables are locked first, so that no row comes in behind the question.
-    async fn refuse_losses(&self, transaction: &Transaction<'_>) -> Result<(), SchemaError> {
-        let Some((_, tables)) = LOSSES.iter().find(|(number, _)| *number == self.number) else { return Ok(()) };
-        for table in *tables {
-            transaction.batch_execute(&format!("lock table public.{table} in access exclusive mode")).await?;
-        }
-        transaction.batch_execute("set local role codeccloud_reader").await?;
-        let mut filled = Vec::new();
-        for table in *tables {
-            let row = transaction.query_one(&format!("select exists (select from public.{table})"), &[]).await?;
-            if row.get(0) {
-                filled.push(*table);
-            }
-        }
-        transaction.batch_execute("reset role").await?;
-        if filled.is_empty() {
-            return Ok(());
-        }
-        Err(SchemaError::Filled { number: self.number, name: self.name, tables: filled.join(", ") })
-    }
-
-    fn applied(&self) -> Applied {
-        Applied { number: self.number, name: self.name }
-    }
-
-    fn failed(&self, source: tokio_postgres::Error) -> SchemaError {
-        SchemaError::Failed { number: self.number, name: self.name, source }
-    }
-}
-
 /// A transaction that holds the schema's lock. The wait for that lock has no end, since another server's migrations may
 /// take long; the wait for a table has one, because a migration that queues for a table stops everybody behind it.
-async fn exclusive(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
+pub(super) async fn exclusive(client: &mut Client) -> Result<Transaction<'_>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
     transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK_KEY]).await?;
     transaction.batch_execute("set local lock_timeout = '5s'").await?;
     Ok(transaction)
 }
 
-async fn create_list(client: &mut Client) -> Result<(), tokio_postgres::Error> {
+pub(super) async fn create_list(client: &mut Client) -> Result<(), tokio_postgres::Error> {
     let transaction = exclusive(client).await?;
-    let exists = transaction.query_one("select to_regclass('app_private.schema_migrations') is not null", &[]).await?;
-    if exists.get(0) {
+    let is_complete = "select to_regclass('app_private.schema_migrations_progress') is not null";
+    if transaction.query_one(is_complete, &[]).await?.get(0) {
         return Ok(());
     }
-    transaction
-        .batch_execute(
-            "create schema if not exists app_private;
-             create table app_private.schema_migrations (
-                 number int primary key check (number > 0),
-                 name text not null,
-                 checksum text not null,
-                 applied_at timestamptz not null default now()
-             );
-             alter table app_private.schema_migrations enable row level security, force row level security;
-             create policy owner on app_private.schema_migrations to current_user using (true) with check (true);",
-        )
-        .await?;
+    transaction.batch_execute(include_str!("../../schema/list.sql")).await?;
     transaction.commit().await
 }
 
 /// The numbers and checksums in the database, once it is clear that they are this binary's.
-async fn checked_list(transaction: &Transaction<'_>) -> Result<BTreeMap<u32, String>, SchemaError> {
+pub(super) async fn checked_list(transaction: &Transaction<'_>) -> Result<BTreeMap<u32, String>, SchemaError> {
     let rows = transaction.query("select number, checksum from app_private.schema_migrations", &[]).await?;
     let number = |row: &tokio_postgres::Row| u32::try_from(row.get::<_, i32>(0)).expect("the table checks number > 0");
     let list: BTreeMap<u32, String> = rows.iter().map(|row| (number(row), row.get(1))).collect();

@@ -4,8 +4,10 @@ use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{StaffId, TenantId, UserId};
 use codeccloud_actors::money::Currency;
 use codeccloud_actors::stage::Stage;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Transaction;
 use uuid::Uuid;
+
+use super::PooledClient;
 
 /// A salon to be created, with what it offers and who works there.
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ pub struct TenantRow {
 }
 
 /// Creates the tenant with all that belongs to it, or nothing. `false` when the slug is taken.
-pub async fn create(operator: &mut Client, tenant: &NewTenant) -> Result<bool, tokio_postgres::Error> {
+pub async fn create(operator: &mut PooledClient, tenant: &NewTenant) -> Result<bool, tokio_postgres::Error> {
     let transaction = operator.transaction().await?;
     let sql = "INSERT INTO tenants (id, slug, name, locale) VALUES ($1, $2, $3, $4) ON CONFLICT (slug) DO NOTHING";
     let created = transaction.execute(sql, &[&tenant.id.0, &tenant.slug, &tenant.name, &tenant.locale]).await?;
@@ -109,7 +111,7 @@ async fn add_staff(
     Ok(())
 }
 
-pub async fn list(operator: &Client) -> Result<Vec<TenantRow>, tokio_postgres::Error> {
+pub async fn list(operator: &PooledClient) -> Result<Vec<TenantRow>, tokio_postgres::Error> {
     let sql = "SELECT t.id, t.slug, t.name, s.stage FROM tenants t LEFT JOIN tenant_stages s ON s.tenant_id = t.id \
                WHERE t.deleted_at IS NULL ORDER BY t.slug";
     let rows = operator.query(sql, &[]).await?;
@@ -123,14 +125,14 @@ pub async fn list(operator: &Client) -> Result<Vec<TenantRow>, tokio_postgres::E
 }
 
 /// By slug or id.
-pub async fn find(operator: &Client, slug_or_id: &str) -> Result<Option<TenantRow>, tokio_postgres::Error> {
+pub async fn find(operator: &PooledClient, slug_or_id: &str) -> Result<Option<TenantRow>, tokio_postgres::Error> {
     let all = list(operator).await?;
     Ok(all.into_iter().find(|tenant| tenant.slug == slug_or_id || tenant.id.to_string() == slug_or_id))
 }
 
 /// Makes the user a member with this role; only owners, managers and staff are members.
 pub async fn admit(
-    operator: &Client,
+    operator: &PooledClient,
     tenant_id: TenantId,
     user_id: UserId,
     role: Role,
@@ -147,7 +149,7 @@ pub async fn admit(
 
 /// Makes void all tokens that the user has been given for the tenant until now. Servers know it within a moment.
 pub async fn revoke_tokens(
-    operator: &Client,
+    operator: &PooledClient,
     tenant_id: TenantId,
     user_id: UserId,
 ) -> Result<(), tokio_postgres::Error> {

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
 use codeccloud_actors::ports::{SealedCustomer, SealedNote};
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join4};
+use futures_util::future::BoxFuture;
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-use super::ConnectionPool;
+use super::{ConnectionPool, PooledClient};
 use crate::vault::{CustomerRef, NoteKind, Unreachable, VaultStore};
 
 /// Finding a connection and running one short statement on it.
@@ -41,8 +41,7 @@ impl PostgresVault {
         tokio::time::timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| Err(Unreachable("no answer in time".into())))
     }
 
-    /// One statement in a transaction that has declared its tenants, sent in one go: one round trip, and complete on
-    /// the server even when nobody waits for it any more. Nothing is prepared, so it works behind any pooler.
+    /// One statement in a transaction that has declared its tenants.
     async fn run(
         &self,
         tenants: &[TenantId],
@@ -53,14 +52,8 @@ impl PostgresVault {
         let answer = async {
             let connection = self.pool.get().await.map_err(|error| Unreachable(error.to_string()))?;
             let declare = "SELECT set_config('codeccloud.tenant_ids', $1, true)";
-            let (begun, declared, rows, committed) = join4(
-                connection.batch_execute("BEGIN"),
-                connection.query_typed(declare, &[(&declared, Type::TEXT)]),
-                connection.query_typed(statement, parameters),
-                connection.batch_execute("COMMIT"),
-            )
-            .await;
-            begun.and(declared).and(rows).and_then(|rows| committed.map(|()| rows)).map_err(unreachable)
+            let declaring = (declare, &[(&declared as &(dyn ToSql + Sync), Type::TEXT)][..]);
+            connection.query_after(declaring, (statement, parameters)).await.map_err(unreachable)
         };
         tokio::time::timeout(ANSWER_MAX, answer).await.unwrap_or_else(|_| Err(Unreachable("no answer in time".into())))
     }
@@ -170,7 +163,7 @@ impl VaultStore for PostgresVault {
 /// The tenants with customers whose key is wrapped by another master key than this one, deleted tenants included, and how
 /// many such customers there are. `reader` has the role that sees the vault of all tenants.
 pub async fn vault_tenants_not_under(
-    reader: &Client,
+    reader: &PooledClient,
     master_key_id: &str,
 ) -> Result<(Vec<TenantId>, i64), tokio_postgres::Error> {
     let statement = "SELECT tenant_id, count(*) FROM vault_customers WHERE master_key_id <> $1 GROUP BY tenant_id";

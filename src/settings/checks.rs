@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Fault, Settings, Source};
+use super::{Fault, Pooler, Settings, Source};
 
 /// Values that are fine one by one, but not together. The first key is the one that the fault is laid at.
 pub struct Contradiction {
@@ -34,6 +34,16 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         settings.smtp.host.is_none() || settings.smtp.from.is_some(),
         &["smtp.from", "smtp.host"],
         "expected an address, because smtp.host is set",
+    );
+    require(
+        settings.database.pooler == Pooler::None || settings.database.url.is_some(),
+        &["database.pooler", "database.url"],
+        "expected none, since there is no database.url that leads to a pooler",
+    );
+    require(
+        settings.database.pooler == Pooler::Transaction || settings.database.direct_url.is_none(),
+        &["database.direct_url", "database.pooler"],
+        "expected a database.pooler that it leads past",
     );
     let mut ids = BTreeSet::from([settings.vault.master_key_id.as_str()]);
     require(

@@ -23,8 +23,8 @@ use overlay::Overlay;
 pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
-    Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Outbox, Projections,
-    RateLimit, Redis, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
+    Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Outbox, Pooler,
+    Projections, RateLimit, Redis, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 

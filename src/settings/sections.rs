@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Secret;
 use super::values::{
     between, database_url, encryption, filter, identifier, jwks, listen, log_format, mail_address, named_keys,
-    optional_secret, optional_text, origins, otlp_endpoint, redis_url, symmetric_key,
+    optional_secret, optional_text, origins, otlp_endpoint, pooler, redis_url, symmetric_key,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -42,12 +42,24 @@ pub struct Database {
     /// `None` is the embedded database.
     #[serde(deserialize_with = "database_url")]
     pub url: Option<Secret<String>>,
+    #[serde(deserialize_with = "pooler")]
+    pub pooler: Pooler,
+    #[serde(deserialize_with = "database_url")]
+    pub direct_url: Option<Secret<String>>,
     #[serde(deserialize_with = "between::<1, 1000, _, _>")]
     pub pool_size: u32,
     #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
     pub connect_timeout_ms: u64,
     #[serde(deserialize_with = "between::<1, 86_400_000, _, _>")]
     pub statement_timeout_ms: u64,
+}
+
+/// What stands between the server and its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooler {
+    None,
+    /// Each transaction may have another session, such as PgBouncer with `pool_mode = transaction`.
+    Transaction,
 }
 
 #[derive(Debug, Clone, Deserialize)]

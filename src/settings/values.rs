@@ -11,7 +11,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use serde::de::{Deserialize, Deserializer, Error};
 use tracing_subscriber::EnvFilter;
 
-use super::{LogFormat, NamedKey, Secret, SmtpEncryption};
+use super::{LogFormat, NamedKey, Pooler, Secret, SmtpEncryption};
 
 pub fn between<'de, const MIN: i64, const MAX: i64, T: TryFrom<i64>, D: Deserializer<'de>>(
     deserializer: D,
@@ -40,6 +40,15 @@ pub fn log_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogForma
         _ => None,
     };
     required(deserializer, parse, "pretty or json")
+}
+
+pub fn pooler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pooler, D::Error> {
+    let parse = |text: &str| match text {
+        "none" => Some(Pooler::None),
+        "transaction" => Some(Pooler::Transaction),
+        _ => None,
+    };
+    required(deserializer, parse, "none or transaction")
 }
 
 pub fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

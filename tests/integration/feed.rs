@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codeccloud::postgres::{DatabaseRole, FeedSettings, FeedWaker, PostgresFeed};
+use codeccloud::postgres::{DatabaseRole, FeedSettings, FeedWaker, PooledClient, PostgresFeed};
 use codeccloud_actors::ids::StreamId;
 use codeccloud_actors::ports::{Feed, FeedCursor};
 use tokio_postgres::Client;
@@ -48,7 +48,7 @@ async fn append_in(client: &Client, of: StreamId, expected: u32) {
     client.batch_execute(&sql).await.unwrap();
 }
 
-async fn journal_client(database: &Database) -> Client {
+async fn journal_client(database: &Database) -> PooledClient {
     database.database().connect(DatabaseRole::Journal).await.unwrap()
 }
 

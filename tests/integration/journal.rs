@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use codeccloud::postgres::{DatabaseRole, PostgresIdempotency, schema};
+use codeccloud::postgres::{DatabaseRole, PooledClient, PostgresIdempotency, schema};
 use codeccloud_actors::ids::EventId;
 use codeccloud_actors::ports::{AppendError, IdempotencyStore};
 use tokio_postgres::Client;
@@ -11,13 +11,13 @@ use tokio_postgres::error::SqlState;
 use crate::support::Database;
 use crate::support::appends::{append, events, journal, keyed, stream, submit_all};
 
-async fn versions(client: &Client, id: u128) -> Vec<i32> {
+async fn versions(client: &PooledClient, id: u128) -> Vec<i32> {
     let sql = "SELECT version FROM event_store WHERE aggregate_id = $1 ORDER BY version";
     let rows = client.query(sql, &[&uuid::Uuid::from_u128(id)]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-async fn reader(database: &Database) -> Client {
+async fn reader(database: &Database) -> PooledClient {
     database.database().connect(DatabaseRole::Reader).await.unwrap()
 }
 

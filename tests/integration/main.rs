@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 mod admin;
+mod adopt;
 mod audit;
 mod booking;
 mod connections;

@@ -356,7 +356,7 @@ async fn tenant_tables(client: &Client) -> Vec<String> {
 }
 
 /// All that the migrations make, to the letter. What extensions brought along stays with them.
-async fn catalogue(client: &Client) -> Vec<String> {
+pub async fn catalogue(client: &Client) -> Vec<String> {
     let objects = "with ours as (select oid, nspname from pg_namespace where nspname in ('public', 'app_private', 'auth')),
             tables as (select c.*, nspname from pg_class c join ours on ours.oid = relnamespace),
             functions as (select p.* from pg_proc p join ours on ours.oid = pronamespace

@@ -22,7 +22,7 @@ use self::servers::Servers;
 use self::table::{Place, Seen};
 use super::Outcome;
 use super::access::Opened;
-use crate::postgres::{Client, DatabaseRole, projection_orders, tenants};
+use crate::postgres::{DatabaseRole, PooledClient, projection_orders, tenants};
 use crate::settings::Settings;
 
 #[derive(Subcommand)]
@@ -123,7 +123,7 @@ async fn status(servers: &Servers<'_>, saved: &SavedProjections) -> Result<Vec<S
 async fn rebuild(
     servers: &Servers<'_>,
     saved: &SavedProjections,
-    projector: &Client,
+    projector: &PooledClient,
     names: impl IntoIterator<Item = &'static str>,
 ) -> Result<Vec<Seen>, Failure> {
     let mut ordered: Vec<Ordered> = Vec::new();
@@ -151,7 +151,7 @@ struct Stopped {
 }
 
 impl Stopped {
-    async fn find(opened: &Opened, projector: &Client, stop: &Stop) -> Result<Stopped, Failure> {
+    async fn find(opened: &Opened, projector: &PooledClient, stop: &Stop) -> Result<Stopped, Failure> {
         let operator = opened.client(DatabaseRole::Operator).await?;
         let tenant = tenants::find(&operator, &stop.tenant).await?;
         let tenant_id = tenant.ok_or_else(|| format!("there is no tenant {}", stop.tenant))?.id;
@@ -162,7 +162,7 @@ impl Stopped {
     }
 
     /// Nothing but the very event that stops the tenant can be skipped: any other may be of use yet.
-    async fn skip(&self, projector: &Client, position: Position) -> Result<(), Failure> {
+    async fn skip(&self, projector: &PooledClient, position: Position) -> Result<(), Failure> {
         if self.position != position {
             return Err(format!("the tenant is stopped at {}, not at {}", self.position.0, position.0).into());
         }

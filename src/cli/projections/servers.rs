@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::{Failure, Ordered};
-use crate::postgres::Client;
+use crate::postgres::PooledClient;
 use crate::postgres::projection_orders::{self, NodeReport};
 
 /// Servers look for inquiries every second, told so or not; who is silent for longer isn't there.
@@ -19,7 +19,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// All servers that run on the database.
 pub(super) struct Servers<'a> {
-    pub projector: &'a Client,
+    pub projector: &'a PooledClient,
     /// Whether there can be any.
     pub exist: bool,
 }

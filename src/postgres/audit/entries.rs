@@ -9,10 +9,11 @@ use futures_util::future::{BoxFuture, join4};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Error, Row};
 
 use crate::ports::{Audit, AuditEntry, Page, QueryError, Scope};
 use crate::postgres::ConnectionPool;
+use crate::postgres::PooledClient;
 use crate::postgres::types::{JsonText, PgTime};
 
 const COLUMNS: &str = "id, actor_id, event_type, entity, entity_id, before, after, performed_at, context";
@@ -63,7 +64,7 @@ impl Audit for PostgresAudit {
 
 /// Hands over each entry of the tenant from `[from, to)`, oldest first, as it comes. `client` has the role of the sealer.
 pub async fn export(
-    client: &Client,
+    client: &mut PooledClient,
     tenant_id: TenantId,
     from: Timestamp,
     to: Timestamp,
@@ -74,7 +75,8 @@ pub async fn export(
     );
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&tenant_id.0, Type::UUID), (&PgTime(from), Type::TIMESTAMPTZ), (&PgTime(to), Type::TIMESTAMPTZ)];
-    let mut rows = pin!(client.query_typed_raw(&sql, parameters).await?);
+    let snapshot = client.snapshot().await?;
+    let mut rows = pin!(snapshot.query_typed_raw(&sql, parameters).await?);
     while let Some(row) = rows.try_next().await? {
         if let Err(error) = take(entry(&row)) {
             return Ok(Err(error));

@@ -1,12 +1,14 @@
 //! The index in the order of sealing. The sealer makes it, not a migration: a log that has long been in use must not be
 //! locked for as long as that takes.
 
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Error;
+
+use crate::postgres::PooledClient;
 
 const NAME: &str = "audit_log_by_transaction";
 
 /// Whether it is there. Returns `false` while another server makes it; waits where this one does.
-pub async fn ensure(owner: &Client) -> Result<bool, Error> {
+pub async fn ensure(owner: &PooledClient) -> Result<bool, Error> {
     let sql = "SELECT indisvalid, EXISTS (SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()) \
                FROM pg_index WHERE indexrelid = to_regclass($1)";
     let rows = owner.query_typed(sql, &[(&NAME, tokio_postgres::types::Type::TEXT)]).await?;

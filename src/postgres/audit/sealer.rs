@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use codeccloud_actors::metrics_catalogue as names;
-use tokio_postgres::{Client, Error, GenericClient, Transaction};
+use tokio_postgres::{Error, GenericClient, Transaction};
 
 use super::{index, rows};
 use crate::audit::{Anchor, Entry, Place, Range, Seal, SealKeys, THE_PAST};
+use crate::postgres::PooledClient;
 use crate::postgres::types::{PgMicros, Xid8};
 use crate::postgres::{Database, DatabaseRole, described};
 
@@ -81,13 +82,13 @@ impl Sealer {
         let mut client = self.database.connect(DatabaseRole::Sealer).await?;
         loop {
             while matches!(self.step(&mut client).await?, Sealed::Entries(_)) {}
-            self.observe(&client).await?;
+            self.observe(&mut client).await?;
             tokio::time::sleep(self.settings.every).await;
         }
     }
 
     /// Seals the next entries, if there are any that are final, in a transaction of its own.
-    pub async fn step(&self, client: &mut Client) -> Result<Sealed, Error> {
+    pub async fn step(&self, client: &mut PooledClient) -> Result<Sealed, Error> {
         let transaction = client.transaction().await?;
         if !locked(&transaction).await? {
             return Ok(Sealed::ByAnother);
@@ -105,21 +106,22 @@ impl Sealer {
     }
 
     /// For the metrics, and for the note outside of the database.
-    async fn observe(&mut self, client: &Client) -> Result<(), Error> {
-        let newest = rows::newest_seal(client).await?;
-        let moment = moment(client).await?;
+    async fn observe(&mut self, client: &mut PooledClient) -> Result<(), Error> {
+        let reading = client.transaction().await?;
+        let newest = rows::newest_seal(&reading).await?;
+        let moment = moment(&reading).await?;
         let any = Place { transaction: u64::MAX, id: i64::MAX };
-        let waiting = next(client, newest.as_ref(), &moment, any, 1).await?;
+        let waiting = next(&reading, newest.as_ref(), &moment, any, 1).await?;
         let oldest = waiting.and_then(|(_, entries)| entries.first().and_then(|entry| entry.performed_at));
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
         let age = oldest.map_or(0.0, |at| (moment.now - at).max(0) as f64 / 1e6);
         metrics::gauge!(names::AUDIT_UNSEALED_AGE.name).set(age);
-        observe_verification(client).await?;
+        observe_verification(&reading).await?;
         let newest_number = newest.as_ref().map_or(0, |seal| seal.number);
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!(names::AUDIT_NEWEST_SEAL.name).set(newest_number as f64);
         if let Some(seal) = newest {
-            self.note(client, &seal).await?;
+            self.note(&reading, &seal).await?;
         } else if let Some(anchor) = &self.anchor {
             let complaint = format!("seal {} was made, and there is none in the database", anchor.number);
             self.contradicted(complaint);
@@ -128,7 +130,7 @@ impl Sealer {
     }
 
     /// What was noted is replaced only by a seal of the same chain: otherwise it is the proof that something is gone.
-    async fn note(&mut self, client: &Client, newest: &Seal) -> Result<(), Error> {
+    async fn note(&mut self, client: &impl GenericClient, newest: &Seal) -> Result<(), Error> {
         if let Some(anchor) = &self.anchor {
             let noted = rows::numbered_seal(client, anchor.number).await?;
             if noted.as_ref().map(Anchor::of).as_ref() != Some(anchor) {
@@ -223,7 +225,7 @@ async fn clusters_of_entries(client: &impl GenericClient) -> Result<Vec<i64>, Er
     Ok(client.query_typed(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
-async fn observe_verification(client: &Client) -> Result<(), Error> {
+async fn observe_verification(client: &impl GenericClient) -> Result<(), Error> {
     let sql = "SELECT extract(epoch FROM verified_at)::float8, findings::float8 FROM audit_verifications \
                ORDER BY id DESC LIMIT 1";
     if let Some(row) = client.query_typed(sql, &[]).await?.first() {

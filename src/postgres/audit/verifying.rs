@@ -4,10 +4,11 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Transaction};
+use tokio_postgres::{Error, Transaction};
 
 use super::rows;
 use crate::audit::{Anchor, Finding, Range, Seal, SealKeys, Summary, THE_PAST, Verification};
+use crate::postgres::PooledClient;
 
 /// Entries in memory at a time.
 const ENTRIES_MAX: usize = 1_000;
@@ -15,14 +16,13 @@ const SEALS_MAX: i64 = 16;
 
 /// Writers don't notice, since a transaction that only reads has no id. `client` has the role of the sealer.
 pub async fn verify(
-    client: &mut Client,
+    client: &mut PooledClient,
     keys: &SealKeys,
     anchor: Option<&Anchor>,
     mut found: impl FnMut(Finding),
     mut progress: impl FnMut(u64),
 ) -> Result<Summary, Error> {
-    let isolation = tokio_postgres::IsolationLevel::RepeatableRead;
-    let transaction = client.build_transaction().isolation_level(isolation).read_only(true).start().await?;
+    let transaction = client.snapshot().await?;
     unguarded(&transaction).await?.into_iter().for_each(&mut found);
     let mut verification = Verification::new(keys, anchor);
     let mut newest: Option<Seal> = None;
@@ -105,7 +105,7 @@ async fn unguarded(transaction: &Transaction<'_>) -> Result<Vec<Finding>, Error>
 }
 
 /// That it was looked, for the servers' metrics.
-pub async fn record(client: &Client, summary: Summary, findings: u64) -> Result<(), Error> {
+pub async fn record(client: &PooledClient, summary: Summary, findings: u64) -> Result<(), Error> {
     let sql = "INSERT INTO audit_verifications (last_seal, entries, findings) VALUES ($1, $2, $3)";
     let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =

@@ -7,9 +7,6 @@ use std::time::Instant;
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::metrics_catalogue as names;
 use codeccloud_actors::ports::{Append, AppendError, Committed, IdempotencyStore};
-use futures_util::future::join4;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
 
 use super::batch::{Batch, blamed, parse_numbers};
 use super::columns::{Columns, STATEMENT, TYPES};
@@ -18,6 +15,7 @@ use super::refused::Refused;
 use super::rows::{self, Rows};
 use super::{JournalSettings, Queued};
 use crate::postgres::feed::FeedWaker;
+use crate::postgres::pooled::PooledClient;
 use crate::postgres::types::PgTime;
 use crate::postgres::{Database, DatabaseRole, described};
 
@@ -31,17 +29,11 @@ pub(super) struct Lane {
     settings: JournalSettings,
     idempotency: Arc<dyn IdempotencyStore>,
     waker: FeedWaker,
-    connection: Option<Connection>,
+    connection: Option<PooledClient>,
     unreachable_since: Option<Instant>,
     patience: Patience,
     /// Tenants whose newest appends have waited for a lock in vain.
     locked: HashSet<TenantId>,
-}
-
-struct Connection {
-    client: Client,
-    append: Statement,
-    write_rows: Statement,
 }
 
 /// With locks that others hold: all of the lane waits for what one append waits for.
@@ -54,10 +46,10 @@ enum Patience {
 }
 
 impl Patience {
-    fn statement(self) -> &'static str {
+    fn setting(self) -> &'static str {
         match self {
-            Patience::Usual => "SET lock_timeout = '2s'",
-            Patience::Short => "SET lock_timeout = '100ms'",
+            Patience::Usual => "lock_timeout = '2s'",
+            Patience::Short => "lock_timeout = '100ms'",
         }
     }
 }
@@ -210,17 +202,15 @@ impl Lane {
     }
 
     async fn wait_for_locks(&mut self, patience: Patience) {
-        let Some(Connection { client, .. }) = self.connection.as_ref().filter(|_| self.patience != patience) else {
-            return;
-        };
+        let Some(client) = self.connection.as_mut().filter(|_| self.patience != patience) else { return };
         // Should it fail, the next append will.
-        if client.batch_execute(patience.statement()).await.is_ok() {
+        if client.set(patience.setting()).await.is_ok() {
             self.patience = patience;
         }
     }
 
     async fn connect(&mut self) -> Result<(), String> {
-        if self.connection.as_ref().is_some_and(|connection| !connection.client.is_closed()) {
+        if self.connection.as_ref().is_some_and(|client| !client.is_closed()) {
             return Ok(());
         }
         // While the database is away, a try per pause: callers get their answer at once meanwhile.
@@ -228,11 +218,9 @@ impl Lane {
             return Err("the database can't be reached".to_owned());
         }
         let connecting = async {
-            let client = self.database.connect(DatabaseRole::Journal).await?;
-            client.batch_execute(Patience::Usual.statement()).await?;
-            let append = client.prepare_typed(STATEMENT, &TYPES).await?;
-            let write_rows = client.prepare_typed(rows::STATEMENT.as_str(), &rows::types()).await?;
-            Ok::<_, tokio_postgres::Error>(Connection { client, append, write_rows })
+            let mut client = self.database.connect(DatabaseRole::Journal).await?;
+            client.set(Patience::Usual.setting()).await?;
+            Ok::<_, tokio_postgres::Error>(client)
         };
         match connecting.await {
             Ok(connection) => {
@@ -252,10 +240,16 @@ impl Lane {
     async fn transact(&self, part: &[Queued], batch: &Batch) -> Result<Committed, Refused> {
         let appends: Vec<&Append> = part.iter().map(|queued| &queued.append).collect();
         let columns = Columns::of(&appends, batch);
-        let connection = self.connection.as_ref().expect("connected before");
+        let client = self.connection.as_ref().expect("connected before");
+        let append: Vec<_> = columns.params().into_iter().zip(TYPES).collect();
         let rows = Rows::of(&appends, batch);
         let started = Instant::now();
-        let row = connection.transact(&columns, &rows).await.map_err(|error| Refused::of(&error, &columns))?;
+        let answered = match rows.arguments(&columns) {
+            None => client.query_prepared(STATEMENT, &append).await,
+            Some(rows) => client.query_with((STATEMENT, &append), (rows::STATEMENT.as_str(), &rows)).await,
+        };
+        let answered = answered.map_err(|error| Refused::of(&error, &columns))?;
+        let row = answered.first().expect("the function returns a row");
         metrics::histogram!(names::JOURNAL_COMMIT.name, "lane" => self.name.clone())
             .record(started.elapsed().as_secs_f64());
         let transaction_id: &str = row.get(0);
@@ -295,30 +289,6 @@ impl Lane {
             Ok(None) => AppendError::Conflict,
             Err(away) => AppendError::Unavailable(away.to_string()),
         }
-    }
-}
-
-impl Connection {
-    /// One statement is a transaction by itself. With rows it takes a transaction of its own, sent in one go: what follows a
-    /// statement that fails is refused, and the commit takes all back.
-    async fn transact(&self, columns: &Columns<'_>, rows: &Rows<'_>) -> Result<Row, tokio_postgres::Error> {
-        let client = &self.client;
-        let params = columns.params();
-        let append = client.query_one(&self.append, &params);
-        let Some(rows) = rows.arguments(columns) else { return append.await };
-        let rows: Vec<&(dyn ToSql + Sync)> = rows.iter().map(|(value, _)| *value).collect();
-        let (begun, appended, written, committed) = join4(
-            client.batch_execute("BEGIN"),
-            append,
-            client.execute(&self.write_rows, &rows),
-            client.batch_execute("COMMIT"),
-        )
-        .await;
-        begun?;
-        let row = appended?;
-        written?;
-        committed?;
-        Ok(row)
     }
 }
 

@@ -59,6 +59,8 @@ impl Refused {
             _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
                 Refused::Lost(described(error))
             }
+            // A pooler has lost the server, and with it the answer.
+            other if other.starts_with("08") => Refused::Lost(described(error)),
             // Insufficient resources, operator intervention, read-only standby: no append is at fault.
             other if other.starts_with("53") || other.starts_with("57") || other == "25006" => {
                 Refused::Unavailable(described(error))

@@ -16,12 +16,6 @@ pub(super) static STATEMENT: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT app_private.write_rows_of_append($1,$2,{})", row_writer::placeholders(BEFORE + 1))
 });
 
-pub(super) fn types() -> Vec<Type> {
-    let rows = RowColumns::default();
-    let of_rows = rows.params().map(|(_, kind)| kind);
-    [Type::UUID_ARRAY, Type::JSONB_ARRAY].into_iter().chain(of_rows).collect()
-}
-
 pub(super) struct Rows<'a>(RowColumns<'a>);
 
 impl<'a> Rows<'a> {

@@ -4,10 +4,11 @@ use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::time::Timestamp;
 use serde_json::json;
 use tokio_postgres::types::Json;
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::waker::CHANNEL;
+use crate::postgres::PooledClient;
 use crate::postgres::types::PgTime;
 
 /// Which deliveries are meant: each `None` is any.
@@ -44,7 +45,7 @@ const CHOSEN: &str = "($1::uuid IS NULL OR tenant_id = $1) AND ($2::uuid IS NULL
     AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR handler = $4)";
 
 /// Newest first.
-pub async fn list(client: &Client, choice: &Choice, limit: i64) -> Result<Vec<DeliveryRow>, Error> {
+pub async fn list(client: &PooledClient, choice: &Choice, limit: i64) -> Result<Vec<DeliveryRow>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM outbox_deliveries WHERE {CHOSEN} ORDER BY number DESC LIMIT $5");
     let tenant_id = choice.tenant_id.map(|id| id.0);
     let rows = client.query(&sql, &[&tenant_id, &choice.id, &choice.state, &choice.handler, &limit]).await?;
@@ -52,7 +53,7 @@ pub async fn list(client: &Client, choice: &Choice, limit: i64) -> Result<Vec<De
 }
 
 /// Dead letters begin anew, with all their attempts. Returns how many there were.
-pub async fn retry(client: &mut Client, choice: &Choice) -> Result<u64, Error> {
+pub async fn retry(client: &mut PooledClient, choice: &Choice) -> Result<u64, Error> {
     let transaction = client.transaction().await?;
     let sql = format!(
         "UPDATE outbox_deliveries SET state = 'waiting', attempts = 0, due_at = now(), lease_id = NULL, finished_at = NULL \
@@ -66,7 +67,7 @@ pub async fn retry(client: &mut Client, choice: &Choice) -> Result<u64, Error> {
 }
 
 /// Gives up for good what was not delivered, and says so in the audit log. A delivery that is on its way may still arrive.
-pub async fn discard(client: &mut Client, choice: &Choice, reason: &str) -> Result<u64, Error> {
+pub async fn discard(client: &mut PooledClient, choice: &Choice, reason: &str) -> Result<u64, Error> {
     let transaction = client.transaction().await?;
     let sql = format!(
         "WITH open AS (

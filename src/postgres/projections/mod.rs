@@ -28,13 +28,7 @@ impl PostgresProjectionStore {
     async fn read(&self, projection: &str) -> Result<Option<SavedProjection>, StoreError> {
         let mut client = self.pool.get().await.map_err(away)?;
         // One snapshot of both tables: another node may be saving.
-        let transaction = client
-            .build_transaction()
-            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(away)?;
+        let transaction = client.snapshot().await.map_err(away)?;
         let sql = "SELECT cursor, events_applied, generation, save_id FROM event_projection_offsets \
                    WHERE tenant_id = $1 AND projection = $2";
         let rows = transaction

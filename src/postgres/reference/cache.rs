@@ -33,7 +33,7 @@ impl Cache {
     pub async fn fill(readers: ConnectionPool) -> Result<Cache, StoreError> {
         let (tenants, versions) = {
             let mut client = readers.get().await.map_err(away)?;
-            let snapshot = load::snapshot(&mut client).await.map_err(store_error)?;
+            let snapshot = client.snapshot().await.map_err(store_error)?;
             let versions = load::versions(&snapshot, None).await.map_err(store_error)?;
             (load::tenants(&snapshot, None).await.map_err(store_error)?, versions)
         };
@@ -48,7 +48,7 @@ impl Cache {
     pub async fn refresh(&self, only: Option<&[Uuid]>) -> Result<(), StoreError> {
         let mut loaded = self.versions.lock().await;
         let mut client = self.readers.get().await.map_err(away)?;
-        let snapshot = load::snapshot(&mut client).await.map_err(store_error)?;
+        let snapshot = client.snapshot().await.map_err(store_error)?;
         let current = load::versions(&snapshot, only).await.map_err(store_error)?;
         let stale: Vec<Uuid> =
             current.iter().filter(|(tenant, version)| loaded.get(tenant) != Some(version)).map(|(&id, _)| id).collect();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::reference::TenantReference;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
+use tokio_postgres::{Error, Row, Transaction};
 use uuid::Uuid;
 
 use super::rows;
@@ -72,11 +72,6 @@ const TABLES: [(&str, Add); 9] = [
         rows::add_product,
     ),
 ];
-
-/// One state of the database for all queries, so that rows and versions belong together.
-pub(super) async fn snapshot(client: &mut Client) -> Result<Transaction<'_>, Error> {
-    client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
-}
 
 /// Of all tenants, unless `only` some are wanted.
 pub(super) async fn versions(snapshot: &Transaction<'_>, only: Option<&[Uuid]>) -> Result<HashMap<Uuid, i64>, Error> {

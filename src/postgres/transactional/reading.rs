@@ -1,5 +1,4 @@
 use bb8::PooledConnection;
-use futures_util::future::join4;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -29,14 +28,8 @@ impl<'a> Reading<'a> {
     pub async fn query(&self, sql: &str, arguments: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, QueryError> {
         let claims = claims(self.scope.tenant_id, self.scope.caller);
         let declared = format!("{{{}}}", self.scope.tenant_id);
-        let (begun, declared, rows, ended) = join4(
-            self.client.batch_execute("BEGIN READ ONLY"),
-            self.client.query_typed(ON_BEHALF, &[(&claims, Type::TEXT), (&declared, Type::TEXT)]),
-            self.client.query_typed(sql, arguments),
-            self.client.batch_execute("COMMIT"),
-        )
-        .await;
-        let read = begun.and(declared).and(rows).and_then(|rows| ended.map(|()| rows));
+        let on_behalf = [(&claims as _, Type::TEXT), (&declared as _, Type::TEXT)];
+        let read = self.client.query_after((ON_BEHALF, &on_behalf), (sql, arguments)).await;
         read.map_err(|error| QueryError::Unavailable(described(&error)))
     }
 }

@@ -13,6 +13,7 @@ use codeccloud_actors::stage::Stage;
 use codeccloud_actors::time::{Slot, Timestamp};
 use futures_util::future::{OptionFuture, join, join3};
 use serde_json::value::RawValue;
+use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::refused::Refused;
@@ -39,13 +40,15 @@ static WRITE: LazyLock<String> =
 
 /// Its statements run on a connection with the caller's role. Whoever drops it before its end closes the connection.
 pub(super) struct CommandTransaction<'a> {
-    client: &'a PooledClient,
+    /// Not by way of the pooled one, which makes a transaction of each statement where there is a pooler.
+    client: &'a Client,
+    opening: String,
     tenant_id: TenantId,
 }
 
 impl<'a> CommandTransaction<'a> {
     pub fn new(client: &'a PooledClient, tenant_id: TenantId) -> CommandTransaction<'a> {
-        CommandTransaction { client, tenant_id }
+        CommandTransaction { client, opening: client.opening(), tenant_id }
     }
 
     /// Begins on the caller's behalf. The stage stays what it is found to be for as long as the transaction lasts.
@@ -55,7 +58,7 @@ impl<'a> CommandTransaction<'a> {
         let arguments: [Argument<'_>; 3] =
             [(&self.tenant_id.0, Type::UUID), (&claims, Type::TEXT), (&context, Type::TEXT)];
         let (begun, entered) =
-            join(self.client.batch_execute("BEGIN"), self.client.query_typed(ENTER, &arguments)).await;
+            join(self.client.batch_execute(&self.opening), self.client.query_typed(ENTER, &arguments)).await;
         begun?;
         let rows = entered?;
         let stage = rows.first().map(|row| row.get(0)).and_then(Stage::parse);

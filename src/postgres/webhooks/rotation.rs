@@ -1,9 +1,10 @@
 use bytes::Bytes;
 use codeccloud_actors::ids::TenantId;
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use crate::outbox::webhooks::secret_purpose;
+use crate::postgres::PooledClient;
 use crate::vault::{MasterKeys, SealedSecret};
 
 const NOT_UNDER: &str = "
@@ -17,7 +18,7 @@ const REWRAP: &str = "
 
 /// Brings the secrets of all endpoints under the current master key. Returns how many endpoints it has changed, and how
 /// many it can't read. `client` has the role `codeccloud_outbox`.
-pub async fn rewrap_webhook_secrets(client: &Client, keys: &MasterKeys) -> Result<(u64, u64), Error> {
+pub async fn rewrap_webhook_secrets(client: &PooledClient, keys: &MasterKeys) -> Result<(u64, u64), Error> {
     let (mut changed, mut unreadable) = (0, 0);
     for row in &client.query(NOT_UNDER, &[&keys.current_id()]).await? {
         let (tenant_id, id): (Uuid, Uuid) = (row.get(0), row.get(1));

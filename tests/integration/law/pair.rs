@@ -5,7 +5,7 @@ use std::path::Path;
 use codeccloud::clock::SystemIds;
 use codeccloud::demo;
 use codeccloud::postgres::embedded::url_of;
-use codeccloud::postgres::tenants;
+use codeccloud::postgres::{DatabaseRole, tenants};
 use codeccloud_actors::ports::Ids;
 use codeccloud_actors::stage::Stage;
 use futures_util::future::join_all;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::rows::{Rows, superuser};
-use crate::support::{Reply, Salon, Server, connect, key};
+use crate::support::{Reply, Salon, Server, database_of, key};
 
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -94,8 +94,7 @@ impl Pair {
 
 /// A demo salon of its own with the token of an owner, once the server knows it.
 async fn salon(server: &Server, data_dir: &Path, stage: Stage) -> Salon {
-    let mut operator = connect(&url_of(data_dir).unwrap()).await;
-    operator.batch_execute("SET ROLE codeccloud_operator").await.unwrap();
+    let mut operator = database_of(&url_of(data_dir).unwrap()).connect(DatabaseRole::Operator).await.unwrap();
     let mut tenant = demo::salons(&SystemIds, stage).remove(0);
     tenant.slug = format!("salon-{}", SystemIds.uuid());
     assert!(tenants::create(&mut operator, &tenant).await.unwrap());

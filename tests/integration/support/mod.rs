@@ -1,7 +1,9 @@
 //! A database of its own for each test, and servers to talk to.
 
 pub mod appends;
+pub mod mvp;
 pub mod otlp;
+pub mod pgbouncer;
 mod redis;
 mod server;
 

@@ -71,7 +71,7 @@ impl Mode {
         Server::of(command)
     }
 
-    fn feature(self) -> (&'static str, &'static str) {
+    pub fn feature(self) -> (&'static str, &'static str) {
         match self {
             Mode::Mvp => ("FEATURE_SCALE", "off"),
             Mode::Scale => ("FEATURE_SCALE", "on"),
@@ -184,7 +184,16 @@ impl Server {
     }
 
     pub async fn salon_named(&self, data_dir: &Path, slug: &str) -> Salon {
-        let tenants: Value = serde_json::from_str(&output(data_dir, &["tenant", "list", "--json"])).unwrap();
+        self.salon_by(|| command(data_dir), slug).await
+    }
+
+    /// The same, of a server on a named database.
+    pub async fn salon_with(&self, command: impl Fn() -> Command) -> Salon {
+        self.salon_by(command, "salon-aare").await
+    }
+
+    async fn salon_by(&self, command: impl Fn() -> Command, slug: &str) -> Salon {
+        let tenants: Value = serde_json::from_str(&output_of(command(), &["tenant", "list", "--json"])).unwrap();
         let tenant_id = tenants
             .as_array()
             .unwrap()
@@ -193,7 +202,8 @@ impl Server {
             .and_then(|tenant| tenant["id"].as_str())
             .unwrap()
             .to_owned();
-        let token = token(data_dir, &tenant_id, "service");
+        let arguments = ["token", "--tenant", &tenant_id, "--role", "service"];
+        let token = output_of(command(), &arguments).trim().to_owned();
         let mut salon = Salon {
             tenant_id,
             token,
@@ -317,7 +327,11 @@ pub fn token_of(data_dir: &Path, tenant: &str, role: &str, user: Uuid) -> String
 
 /// What a command prints.
 pub fn output(data_dir: &Path, arguments: &[&str]) -> String {
-    let output = command(data_dir).args(arguments).stderr(Stdio::inherit()).output().unwrap();
+    output_of(command(data_dir), arguments)
+}
+
+fn output_of(mut command: Command, arguments: &[&str]) -> String {
+    let output = command.args(arguments).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "codeccloud {arguments:?} failed");
     String::from_utf8(output.stdout).unwrap()
 }

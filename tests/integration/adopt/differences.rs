@@ -1,0 +1,141 @@
+use codeccloud::postgres::adoption::{self, Grade, Standing};
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::{adopt, adopted, of_grade};
+use crate::schema::catalogue;
+use crate::support::Database;
+use crate::support::mvp::{MvpDatabase, OwnerRights, Variation};
+
+#[tokio::test]
+async fn our_own_tables_are_what_the_description_says() {
+    let database = Database::create().await;
+    let mut owner = database.owner().await;
+    let differences = adoption::differences(&owner).await.unwrap();
+    let (fine, other): (Vec<_>, Vec<_>) = differences.into_iter().partition(|one| one.grade == Grade::Fine);
+    assert!(other.is_empty(), "{other:#?}");
+    assert!(fine.iter().all(|one| !one.text.contains("default")), "{fine:#?}");
+    let survey = adoption::survey(&mut owner).await.unwrap();
+    assert!(survey.standing == Standing::Ours && survey.is_refused());
+}
+
+/// All at once: none of them hides another.
+#[tokio::test]
+async fn what_a_deployment_has_otherwise_is_said_and_left_as_it_is() {
+    let database = MvpDatabase::create(OwnerRights::CreateRole, 240).await;
+    for variation in
+        [Variation::ExtraColumn, Variation::MissingIndex, Variation::DisabledTrigger, Variation::MissingMonth]
+    {
+        database.vary(variation).await;
+    }
+    let document = adopted(&database);
+    assert_eq!(of_grade(&document, "fine"), ["appointments.source_channel: a column of the deployment's own"]);
+    let mut noted = of_grade(&document, "noted");
+    noted.sort();
+    assert_eq!(
+        noted,
+        [
+            "appointments: nothing keeps (tenant_id, slot_start, code) unique",
+            "products: no row trigger writes audit_log on insert, update, delete",
+            "products: the trigger on_products_audit is disabled",
+        ]
+    );
+    let report = &document["report"];
+    assert_eq!(report["disabledTriggers"], json!(["on_products_audit on products"]));
+    let months = report["missingMonths"].as_array().unwrap();
+    assert_eq!(months.len(), 1, "{months:?}");
+
+    let superuser = database.superuser().await;
+    let state = "select tgenabled::text from pg_trigger where tgname = 'on_products_audit'";
+    assert_eq!(superuser.query_one(state, &[]).await.unwrap().get::<_, String>(0), "D");
+    let partition = format!("appointments_{}", months[0].as_str().unwrap().replace('-', ""));
+    let made = "select relrowsecurity and relforcerowsecurity and relispartition from pg_class where relname = $1";
+    assert!(
+        superuser.query_one(made, &[&partition]).await.unwrap().get::<_, bool>(0),
+        "a month that was missing is made"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_prints_the_statements_and_changes_nothing() {
+    let database = MvpDatabase::create(OwnerRights::CreateRole, 240).await;
+    let superuser = database.superuser().await;
+    let before = catalogue(&superuser).await;
+    let (document, holds) = adopt(&database, &["--dry-run"]);
+    assert!(holds, "{document:#}");
+    let sql = document["sql"].as_str().unwrap();
+    for part in [
+        "create role codeccloud_reader nologin",
+        "create unique index concurrently staff_profiles_tenant_key on public.staff_profiles (tenant_id, id)",
+        "alter table public.staff_profiles add constraint staff_profiles_tenant_key unique using index",
+        "create table event_store",
+    ] {
+        assert!(sql.contains(part), "{part}");
+    }
+    assert!(document["report"]["rows"].is_null(), "this login sees no rows as it is");
+    assert_eq!(catalogue(&superuser).await, before);
+}
+
+/// What breaks the database, what refuses then, and what mends it.
+const DAMAGES: [(&str, &str, &str); 6] = [
+    (
+        "alter table products alter column price_cents type numeric",
+        "products.price_cents: its type is numeric, not integer",
+        "alter table products alter column price_cents type integer",
+    ),
+    (
+        "alter table tenants add column region text not null default 'ch'; alter table tenants alter region drop default",
+        "tenants.region: a column of the deployment's own that every new row must fill; give it a default",
+        "alter table tenants drop column region",
+    ),
+    (
+        "alter table resources disable row level security",
+        "resources: row security is off: alter table public.resources enable row level security",
+        "alter table resources enable row level security",
+    ),
+    (
+        "create table tenant_settings (theme text)",
+        "tenant_settings: 0002_reference makes a table of that name: rename yours",
+        "drop table tenant_settings",
+    ),
+    // What refers to it follows.
+    (
+        "alter function public.log_row_change set schema app_private;
+            alter function app_private.log_row_change rename to record_audit",
+        "app_private.record_audit: 0001_mvp makes a function of that name: rename yours",
+        "alter function app_private.record_audit rename to log_row_change",
+    ),
+    (
+        "alter table outbox_events rename to outbox",
+        "outbox_events: the table is missing",
+        "alter table outbox rename to outbox_events",
+    ),
+];
+
+#[tokio::test]
+async fn nothing_is_begun_on_a_database_that_the_server_would_not_work_with() {
+    let database = MvpDatabase::create(OwnerRights::CreateRole, 120).await;
+    let apply = super::codeccloud(&database, &["schema", "apply"]);
+    assert!(!apply.status.success() && super::text(&apply).contains("schema adopt"), "{}", super::text(&apply));
+    let superuser = database.superuser().await;
+    for (damage, expected, remedy) in DAMAGES {
+        superuser.batch_execute(damage).await.unwrap();
+        let before = catalogue(&superuser).await;
+        let (document, holds) = adopt(&database, &[]);
+        assert!(!holds && document["outcome"] == "refused", "{document:#}");
+        assert_eq!(of_grade(&document, "refuses"), [expected]);
+        assert_eq!(catalogue(&superuser).await, before);
+        superuser.batch_execute(remedy).await.unwrap();
+    }
+    adopted(&database);
+}
+
+#[tokio::test]
+async fn a_database_that_is_no_mvp_is_refused() {
+    let database = Database::create().await;
+    let superuser: Client = database.superuser().await;
+    superuser.batch_execute("create database other owner codeccloud").await.unwrap();
+    let mut other = crate::support::connect(&format!("{}/other", database.url().rsplit_once('/').unwrap().0)).await;
+    let survey = adoption::survey(&mut other).await.unwrap();
+    assert!(survey.standing == Standing::NoMvp && survey.is_refused());
+}
