@@ -155,10 +155,7 @@ fn what_a_start_asks_for_comes_at_once_with_all_other_faults() {
     assert_eq!(load(sources.clone()).unwrap_err().len(), 2, "other commands need no more");
     let mut found: Vec<String> = load_for_start(sources).unwrap_err().iter().map(|fault| fault.key.clone()).collect();
     found.sort();
-    assert_eq!(
-        found,
-        ["audit.seal_key", "auth.jwt_secret", "journal.lanes", "lanes", "scale.feature", "vault.master_key"]
-    );
+    assert_eq!(found, ["audit.seal_key", "auth.jwt_secret", "journal.lanes", "lanes", "vault.master_key"]);
     let unreadable = load_for_start(self::sources(&[("DATABASE_URL", "mysql://db"), ("FEATURE_SCALE", "on")]));
     assert_eq!(unreadable.unwrap_err().len(), 4, "it names a database all the same");
 }

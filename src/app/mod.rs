@@ -1,5 +1,10 @@
 //! The composition root: settings → adapters → actors → server.
 
+mod adapters;
+mod parts;
+mod prepare;
+mod ready;
+
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,42 +15,37 @@ use codeccloud_actors::ids::{NodeId, TenantId, UserId};
 use codeccloud_actors::ports::{Clock, IdempotencyStore, Ids, StoreError, StreamStore};
 use codeccloud_actors::projections::appointment_summaries::AppointmentSummaries;
 use codeccloud_actors::reference::MemberRole;
-use codeccloud_actors::runtime::{
-    ProjectionPorts, ProjectionSettings, Projections, Published, Runtime, RuntimePorts, RuntimeSettings,
-};
+use codeccloud_actors::runtime::{ProjectionPorts, Projections, Published, Runtime, RuntimePorts};
 use codeccloud_actors::time::{DAY_MS, Slot};
-use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 
+pub use self::adapters::master_keys;
+use self::adapters::{pools, stores, token_keys};
+pub use self::parts::{feed_settings, sealer_settings};
+use self::parts::{journal_settings, limits, projection_settings, runtime_settings};
+pub use self::prepare::open;
+use self::prepare::prepare;
+use self::ready::Ready;
 use crate::admin::{self, Admin, AdminPorts};
-use crate::audit::{SealKey, SealKeys};
-use crate::auth::{TokenAuthenticator, TokenKeys};
+use crate::auth::TokenAuthenticator;
 use crate::clock::{SystemClock, SystemIds};
 use crate::commands::{CommandPorts, StagedCommands};
 use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, RememberingIdempotency, RememberingJournal};
-use crate::http::{self, Door, Limits};
+use crate::http::{self, Door};
 use crate::outbox::{self, OutboxHouse, OutboxWorker};
-use crate::ports::{AvailabilityQuery, Queries, Readiness, Reference, Scope};
-use crate::postgres::audit::{PostgresAudit, Sealer, SealerSettings};
+use crate::ports::{AvailabilityQuery, Queries, Reference, Scope};
+use crate::postgres::audit::{PostgresAudit, Sealer};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
-use crate::postgres::schema::{self, SchemaError};
-use crate::postgres::tenants::TenantRow;
+use crate::postgres::schema::SchemaError;
 use crate::postgres::{
-    CallerPools, ConnectionPool, Database, DatabaseRole, FeedSettings, FeedWaker, JournalSettings, OutboxWaker,
-    PostgresFeed, PostgresIdempotency, PostgresJournal, PostgresMonths, PostgresPastBookings,
+    FeedWaker, OutboxWaker, PostgresFeed, PostgresIdempotency, PostgresJournal, PostgresMonths, PostgresPastBookings,
     PostgresProjectionOperators, PostgresProjectionStore, PostgresReference, PostgresSnapshots, PostgresStreams,
     PostgresVault, PostgresWebhooks, TransactionalCommands, TransactionalPorts, TransactionalQueries,
-    TransactionalQueryPorts, tenants, upkeep,
+    TransactionalQueryPorts, upkeep,
 };
 use crate::queries::StagedQueries;
-use crate::redis::{self, CopyKey, Redis, RedisSettings, Stores};
-use crate::settings::{Pooler, Settings};
+use crate::settings::Settings;
 use crate::telemetry::{self, Prometheus};
-use crate::vault::{MasterKey, MasterKeys, Vault};
-use crate::{demo, postgres};
-
-/// How long a request waits for a database connection before it is told to come back.
-const POOL_WAIT: Duration = Duration::from_millis(500);
+use crate::vault::Vault;
 
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -83,17 +83,6 @@ pub struct App {
     outbox: OutboxWorker,
     /// For a stop, but for the embedded database's own.
     stop_limit: Duration,
-}
-
-/// The connections that adapters share, each pool with one role.
-struct Pools {
-    reader: ConnectionPool,
-    /// Apart from the other readers', so that no crowd of slow searches stops the read models of all tenants.
-    feed: ConnectionPool,
-    projector: ConnectionPool,
-    vault: ConnectionPool,
-    callers: CallerPools,
-    outbox: ConnectionPool,
 }
 
 impl App {
@@ -383,77 +372,6 @@ async fn passivated(runtime: &Runtime) {
     }
 }
 
-/// The database that a URL names. Its connections live on the current runtime.
-pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
-    let timeout = Duration::from_millis(settings.database.connect_timeout_ms);
-    let database = Database::new(url, timeout, Handle::current());
-    let database = database.and_then(|database| match settings.database.pooler {
-        Pooler::None => Ok(database),
-        Pooler::Transaction => {
-            let direct = settings.database.direct_url.as_ref().map(|url| url.expose().as_str());
-            database.behind_pooler(direct, timeout)
-        }
-    });
-    let database = database.map_err(|error| StartError::Database(error.to_string()))?;
-    Ok(database.with_statement_timeout(Duration::from_millis(settings.database.statement_timeout_ms)))
-}
-
-async fn prepare(database: &Database, settings: &Settings, with_demo: bool) -> Result<(), StartError> {
-    let unusable = |error: postgres::DatabaseError| StartError::Database(postgres::described(&error));
-    let mut owner = database.connect(DatabaseRole::Owner).await.map_err(unusable)?;
-    if !database.has_sessions() {
-        schema::refuse_without_session(&mut owner).await?;
-    }
-    for applied in schema::apply(&mut owner).await? {
-        tracing::info!(number = applied.number, name = applied.name, "migration applied");
-    }
-    upkeep::make_partitions(database).await.map_err(unusable)?;
-    let mut operator = database.connect(DatabaseRole::Operator).await.map_err(unusable)?;
-    if !settings.scale.feature {
-        refuse_scaled_tenants(&tenants::list(&operator).await.map_err(unusable)?)?;
-    }
-    postgres::rebuild_rows(database, &PostgresMonths::new(database.clone())).await?;
-    if with_demo {
-        for salon in demo::salons(&SystemIds, settings.scale.stage_at_creation()) {
-            tenants::create(&mut operator, &salon).await.map_err(unusable)?;
-        }
-    }
-    Ok(())
-}
-
-/// Rows that are written without their events would be lost to who is decided on by events, so there is no way back yet.
-fn refuse_scaled_tenants(tenants: &[TenantRow]) -> Result<(), StartError> {
-    let is_scaled = |tenant: &&TenantRow| tenant.stage.is_event_sourced();
-    let scaled: Vec<&str> = tenants.iter().filter(is_scaled).map(|tenant| tenant.slug.as_str()).collect();
-    if scaled.is_empty() {
-        return Ok(());
-    }
-    let (first, count) = (scaled[0], scaled.len());
-    Err(StartError::Settings(format!(
-        "FEATURE_SCALE is off, but {count} tenants are in scale mode ({first} for one), from which there is no way back \
-         yet: start with FEATURE_SCALE=on"
-    )))
-}
-
-fn pools(database: &Database, settings: &Settings) -> Pools {
-    let pool = |role, size| database.pool(role, size, POOL_WAIT);
-    // Commands of MVP mode take a while where many want the same: as with actors, the request's own limit ends the wait.
-    let callers = |role| database.pool(role, settings.database.pool_size, limits(settings).request);
-    Pools {
-        reader: pool(DatabaseRole::Reader, settings.database.pool_size),
-        // One for the bus, one for each projection that catches up.
-        feed: pool(DatabaseRole::Reader, 5),
-        projector: pool(DatabaseRole::Projector, 2),
-        vault: pool(DatabaseRole::Vault, 4),
-        callers: CallerPools {
-            members: callers(DatabaseRole::Authenticated),
-            services: callers(DatabaseRole::Service),
-            customers: callers(DatabaseRole::Customer),
-        },
-        outbox: pool(DatabaseRole::Outbox, 4),
-    }
-}
-
 /// A number that is another whenever something of the tenant may have changed. Rows change without the feed hearing of it, so
 /// where these are read it is another one each second.
 fn changes(
@@ -469,145 +387,4 @@ fn changes(
             clock.now().as_millis().unsigned_abs() / 1_000
         }
     })
-}
-
-async fn stores(settings: &Settings) -> Result<Stores, StartError> {
-    let limits = redis::Limits::per_minute(settings.rate_limit.requests_per_minute);
-    let Some(url) = &settings.redis.url else { return Ok(Stores::local(limits)) };
-    let shared = RedisSettings {
-        url: url.expose().clone(),
-        key_prefix: settings.redis.key_prefix.clone(),
-        pool_size: settings.redis.pool_size,
-        timeout: Duration::from_millis(settings.redis.timeout_ms),
-        connect_timeout: Duration::from_millis(settings.redis.connect_timeout_ms),
-        probe_pause: Duration::from_millis(settings.redis.probe_pause_ms),
-    };
-    let stores = Stores::shared(shared, limits, CopyKey::new(master_keys(settings)?.copies())).await;
-    stores.map_err(|error| StartError::Settings(format!("redis.url: {error}")))
-}
-
-fn token_keys(settings: &Settings) -> Result<TokenKeys, StartError> {
-    let secret = settings.auth.jwt_secret.as_ref().map(|secret| secret.expose().as_str());
-    let jwks = settings.auth.jwks.as_ref().map(serde_json::to_string).transpose();
-    let jwks = jwks.map_err(|error| StartError::Settings(error.to_string()))?;
-    TokenKeys::new(secret, jwks.as_deref()).map_err(|error| StartError::Settings(error.to_string()))
-}
-
-pub fn master_keys(settings: &Settings) -> Result<MasterKeys, StartError> {
-    let missing = || StartError::Settings("vault.master_key is missing".to_owned());
-    let current = settings.vault.master_key.as_ref().ok_or_else(missing)?;
-    let current = MasterKey::new(settings.vault.master_key_id.clone(), *current.expose());
-    let previous =
-        settings.vault.previous_master_keys.iter().map(|key| MasterKey::new(key.id.clone(), *key.key.expose()));
-    MasterKeys::new(current, previous.collect()).map_err(|error| StartError::Settings(error.to_string()))
-}
-
-pub fn sealer_settings(settings: &Settings) -> Result<SealerSettings, StartError> {
-    let audit = &settings.audit;
-    let missing = || StartError::Settings("audit.seal_key is missing".to_owned());
-    let current = audit.seal_key.as_ref().ok_or_else(missing)?;
-    let current = SealKey::new(audit.seal_key_id.clone(), current.expose());
-    let previous = audit.previous_seal_keys.iter().map(|key| SealKey::new(key.id.clone(), key.key.expose()));
-    let keys = SealKeys::new(current, previous.collect());
-    let anchor = if audit.newest_seal_file.as_os_str().is_empty() {
-        settings.data.dir.join("audit-seal.json")
-    } else {
-        audit.newest_seal_file.clone()
-    };
-    Ok(SealerSettings {
-        keys: keys.map_err(|error| StartError::Settings(error.to_string()))?,
-        every: Duration::from_secs(audit.seal_every_seconds),
-        anchor,
-    })
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
-}
-
-fn or_cores(configured: usize) -> usize {
-    if configured == 0 { cores() } else { configured }
-}
-
-fn limits(settings: &Settings) -> Limits {
-    Limits {
-        request: Duration::from_millis(settings.server.request_timeout_ms),
-        shutdown: Duration::from_millis(settings.server.shutdown_timeout_ms),
-        workers: or_cores(settings.server.workers),
-        body_bytes: settings.server.body_limit_bytes,
-    }
-}
-
-fn runtime_settings(settings: &Settings) -> RuntimeSettings {
-    let actors = &settings.actors;
-    RuntimeSettings {
-        arbiters: or_cores(actors.arbiters),
-        mailbox_capacity: actors.mailbox_capacity,
-        passivate_after: Duration::from_secs(actors.passivate_after_seconds),
-        active_max: actors.active_max,
-        snapshot_every: u32::try_from(actors.snapshot_every).unwrap_or(u32::MAX),
-        conflict_retries: actors.conflict_retries,
-        restart_backoff_min: Duration::from_millis(actors.restart_backoff_ms_min),
-        restart_backoff_max: Duration::from_millis(actors.restart_backoff_ms_max),
-    }
-}
-
-fn journal_settings(settings: &Settings) -> JournalSettings {
-    JournalSettings {
-        lanes: settings.journal.lanes,
-        queue_max: settings.journal.queue_max,
-        batch_max: settings.journal.batch_max,
-        reconnect_pause: Duration::from_millis(100),
-    }
-}
-
-pub fn feed_settings(settings: &Settings) -> FeedSettings {
-    FeedSettings {
-        poll: Duration::from_millis(settings.feed.poll_ms),
-        coalesce: Duration::from_millis(settings.feed.coalesce_ms),
-        page_events: settings.feed.page_events,
-        horizon_warn: Duration::from_secs(settings.feed.horizon_warn_seconds),
-    }
-}
-
-fn projection_settings(settings: &Settings) -> ProjectionSettings {
-    ProjectionSettings {
-        save_every: Duration::from_secs(settings.projections.save_every_seconds),
-        save_every_events: settings.projections.save_every_events,
-    }
-}
-
-/// Ready is who can reach the database and has caught up with the events.
-struct Ready {
-    reader: ConnectionPool,
-    projections: Projections,
-    redis: Option<Arc<Redis>>,
-}
-
-impl Readiness for Ready {
-    fn missing(&self) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(async move {
-            let mut missing = Vec::new();
-            let reachable = match self.reader.get().await {
-                Ok(client) => client.batch_execute("").await.is_ok(),
-                Err(_) => false,
-            };
-            if !reachable {
-                missing.push("database".to_owned());
-            }
-            // One that is frozen serves what was true once, and only a new start helps.
-            let behind = self.projections.all().into_iter().filter(|p| !p.status().live || p.is_frozen());
-            missing.extend(behind.map(|projection| format!("projection {}", projection.name())));
-            missing
-        })
-    }
-
-    fn degraded(&self) -> Vec<String> {
-        let statuses = self.projections.all().into_iter().map(|projection| projection.status());
-        let stopped = statuses.filter(|status| !status.stopped.is_empty());
-        let stopped =
-            stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len()));
-        let away = self.redis.as_ref().filter(|redis| !redis.is_in_use());
-        stopped.chain(away.map(|_| "redis".to_owned())).collect()
-    }
 }
