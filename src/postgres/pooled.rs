@@ -349,7 +349,8 @@ impl bb8::ManageConnection for Connector {
     /// at is cancelled: a closed connection's statement would run on.
     fn has_broken(&self, client: &mut PooledClient) -> bool {
         let is_at_work = client.unfinished.any();
-        if is_at_work && !client.is_closed() {
+        // A pooler ends it by itself, and the one that Debian has does not survive being asked to.
+        if is_at_work && !client.is_closed() && client.settings.is_none() {
             let cancelling = client.cancel_token();
             self.database.io().spawn(async move {
                 if let Err(error) = cancelling.cancel_query(NoTls).await {
