@@ -11,11 +11,17 @@ use super::adopted;
 use super::owners::SECRETS;
 use crate::support::mvp::{MvpDatabase, OwnerRights};
 use crate::support::pgbouncer::PgBouncer;
-use crate::support::{Database, Salon, Server, command_on, key};
+use crate::support::{Database, Mode, Salon, Server, command_on, in_both_modes, key};
+
+in_both_modes!(
+    a_fresh_database_is_served_through_a_pooler_alone,
+    an_adopted_database_is_served_through_a_pooler_with_a_way_past_it,
+);
 
 /// How the server is told of the pooler, and of the way past it.
-fn environment(direct: Option<&str>) -> Vec<(&str, &str)> {
+fn environment(mode: Mode, direct: Option<&str>) -> Vec<(&str, &str)> {
     let mut environment = SECRETS.to_vec();
+    environment.push(mode.feature());
     environment.extend([("CODECCLOUD_DATABASE_POOLER", "transaction"), ("CODECCLOUD_LOG_FILTER", "warn")]);
     environment.extend(direct.map(|url| ("DATABASE_DIRECT_URL", url)));
     environment
@@ -82,25 +88,23 @@ async fn works(command: impl Fn() -> Command) {
     server.stop();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_fresh_database_is_served_through_a_pooler_alone() {
+async fn a_fresh_database_is_served_through_a_pooler_alone(mode: Mode) {
     let database = Database::create().await;
     // The migrations too go through it.
     schema::rollback(&mut database.owner().await, 0).await.unwrap();
     let pooler = PgBouncer::before(&database.url());
-    works(|| command_on(&pooler.url, &environment(None))).await;
+    works(|| command_on(&pooler.url, &environment(mode, None))).await;
     let listening = "select count(*) from pg_stat_activity where query like 'LISTEN%'";
     let listening: i64 = database.superuser().await.query_one(listening, &[]).await.unwrap().get(0);
     assert_eq!(listening, 0, "nothing was listened to");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_adopted_database_is_served_through_a_pooler_with_a_way_past_it() {
+async fn an_adopted_database_is_served_through_a_pooler_with_a_way_past_it(mode: Mode) {
     let database = MvpDatabase::create(OwnerRights::CreateRole, 240).await;
     adopted(&database);
     let pooler = PgBouncer::before(&database.url());
     let direct = database.url();
-    works(|| command_on(&pooler.url, &environment(Some(&direct)))).await;
+    works(|| command_on(&pooler.url, &environment(mode, Some(&direct)))).await;
 }
 
 /// A session that comes back to the pool remembers nothing of who used it.
