@@ -9,7 +9,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 run: toolchain ## Build and start a server with demo salons on its own PostgreSQL; Ctrl-C stops everything
 	@scripts/install-postgres.sh
 	$(CARGO) build --release
-	FEATURE_SCALE=on $(TARGET_DIR)/release/codeccloud serve --demo
+	$(TARGET_DIR)/release/codeccloud serve --demo
 
 test: toolchain ## Run all tests, against a real PostgreSQL, Redis and browser
 	@scripts/install-postgres.sh

@@ -38,11 +38,12 @@ create index appointments_id on appointments (tenant_id, id);
 create index appointments_staff on appointments (tenant_id, staff_id, slot_start);
 create index appointments_customer on appointments (tenant_id, customer_id, slot_start);
 
--- The contract's `outboxEventId`: the event that the transaction is about.
+-- step: The contract's `outboxEventId`: the event that the transaction is about.
 alter table outbox_events add column event_id uuid;
 alter table outbox_events
     alter column event_id set default nullif(current_setting('codeccloud.event_id', true), '')::uuid;
 
+-- step: Tables of ours.
 create table loyalty_accounts (
     tenant_id uuid not null,
     customer_id uuid not null,
@@ -125,16 +126,33 @@ from unnest(array['loyalty_accounts', 'loyalty_ledger']::regclass[]) target;
 select app_private.protect_tenant_table(target, 'select')
 from unnest(array['availability_calendars', 'sales_metrics']::regclass[]) target;
 select app_private.share_command_table(target, 'customer_id')
-from unnest(array['appointments', 'loyalty_accounts', 'loyalty_ledger']::regclass[]) target;
+from unnest(array['loyalty_accounts', 'loyalty_ledger']::regclass[]) target;
 
-grant select, insert, update on appointments, loyalty_accounts
-    to codeccloud_service, codeccloud_customer, codeccloud_store;
+grant select, insert, update on loyalty_accounts to codeccloud_service, codeccloud_customer, codeccloud_store;
 grant select, insert on loyalty_ledger to codeccloud_service, codeccloud_customer, codeccloud_store;
 grant select, insert, update on loyalty_accounts to authenticated;
 grant select, insert on loyalty_ledger to authenticated;
 grant select on availability_calendars, sales_metrics to authenticated;
 
--- A moved booking takes the resources that it holds along, whoever moves it.
+do $$
+declare
+    target text;
+begin
+    foreach target in array array['loyalty_accounts', 'loyalty_ledger', 'availability_calendars', 'sales_metrics'] loop
+        execute format('create policy reader on %I for select to codeccloud_reader using (true)', target);
+        execute format('grant select on %I to codeccloud_reader', target);
+    end loop;
+end
+$$;
+
+-- step:
+select app_private.share_command_table('appointments', 'customer_id');
+create policy reader on appointments for select to codeccloud_reader using (true);
+create policy audit on appointments for select to codeccloud_audit using (true);
+grant select, insert, update on appointments to codeccloud_service, codeccloud_customer, codeccloud_store;
+grant select on appointments to codeccloud_reader, codeccloud_audit;
+
+-- step: A moved booking takes the resources that it holds along, whoever moves it.
 create policy declared on resource_allocations to codeccloud_store
     using (tenant_id = any ((select app_private.declared_tenants())::uuid[]))
     with check (tenant_id = any ((select app_private.declared_tenants())::uuid[]));
@@ -147,25 +165,12 @@ create policy own_rows on resource_allocations to codeccloud_customer
     ));
 grant select, update on resource_allocations to codeccloud_service, codeccloud_customer, codeccloud_store;
 
-do $$
-declare
-    target text;
-begin
-    foreach target in array array[
-        'appointments', 'loyalty_accounts', 'loyalty_ledger', 'availability_calendars', 'sales_metrics'
-    ] loop
-        execute format('create policy reader on %I for select to codeccloud_reader using (true)', target);
-        execute format('grant select on %I to codeccloud_reader', target);
-    end loop;
-end
-$$;
-
+-- step:
 create policy audit on availability_calendars to codeccloud_audit using (true) with check (true);
 create policy audit on sales_metrics to codeccloud_audit using (true) with check (true);
 create policy audit on tenant_settings for select to codeccloud_audit using (true);
-create policy audit on appointments for select to codeccloud_audit using (true);
 grant select, insert, update, delete on availability_calendars, sales_metrics to codeccloud_audit;
-grant select on tenant_settings, appointments to codeccloud_audit;
+grant select on tenant_settings to codeccloud_audit;
 
 -- Totals -----------------------------------------------------------------------------------------------------------
 -- Adds appointments to the totals (sign 1), or takes them out (-1).
@@ -296,18 +301,15 @@ $$;
 -- Changes of rows --------------------------------------------------------------------------------------------------
 -- Rows that the journal's store writes are recorded with them, for many at once; everybody else's by the MVP's triggers,
 -- which are found by what their functions write: only in our own schema do we know their names. What is switched off stays so.
-do $$
+create function app_private.leave_store_alone(target regclass) returns void language plpgsql as $$
 declare
     found record;
 begin
     for found in
-        select t.tgname, t.tgrelid::regclass as target, t.tgenabled, pg_get_triggerdef(t.oid) as definition
+        select t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) as definition
         from pg_trigger t
         join pg_proc p on p.oid = t.tgfoid
-        where t.tgrelid = any (array[
-                'appointments', 'resource_allocations', 'products', 'product_stock_movements'
-            ]::regclass[])
-            and not t.tgisinternal and t.tgtype & 1 = 1 and t.tgtype & 2 = 0  -- for each row, after
+        where t.tgrelid = target and not t.tgisinternal and t.tgtype & 1 = 1 and t.tgtype & 2 = 0  -- for each row, after
             and t.tgqual is null and p.prosrc ~ '\m(audit_log|outbox_events|data_version)\M'
     loop
         execute replace(
@@ -315,11 +317,22 @@ begin
             ' EXECUTE FUNCTION ', ' WHEN (current_user <> ''codeccloud_store'') EXECUTE FUNCTION '
         );
         if found.tgenabled = 'D' then
-            execute format('alter table %s disable trigger %I', found.target, found.tgname);
+            execute format('alter table %s disable trigger %I', target, found.tgname);
         end if;
     end loop;
 end
 $$;
+
+-- step:
+select app_private.leave_store_alone('resource_allocations');
+-- step:
+select app_private.leave_store_alone('products');
+-- step:
+select app_private.leave_store_alone('product_stock_movements');
+-- step:
+select app_private.leave_store_alone('appointments');
+-- step:
+drop function app_private.leave_store_alone(regclass);
 
 -- Of a table of ours. The tenant's row is locked first, as in 0001.
 create function app_private.record_changes_of(target regclass) returns void language plpgsql as $$
@@ -338,10 +351,11 @@ $$;
 
 select app_private.record_changes_of('loyalty_ledger');
 
+-- step:
 create trigger count_appointment after insert or update or delete on appointments
     for each row when (current_user <> 'codeccloud_store') execute function app_private.count_appointment();
 
--- The exclusion of overlaps is each month's own. Whatever reaches over a month's end, or may be reached, takes its turn with
+-- step: The exclusion of overlaps is each month's own. Whatever reaches over a month's end, or may be reached, takes its turn with
 -- the person's other bookings and looks at the neighbouring month too.
 create function app_private.refuse_month_overlap() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -362,7 +376,7 @@ begin
 end
 $$;
 
--- Before the row is there, so that the person is locked before the tenant's row is, as by the server's own bookings; and
+-- step: Before the row is there, so that the person is locked before the tenant's row is, as by the server's own bookings; and
 -- after `keep_slot_bounds`, by name.
 create trigger refuse_month_overlap before insert or update of slot, slot_start, slot_end, staff_id, status on appointments
     for each row when (
@@ -373,6 +387,7 @@ create trigger refuse_month_overlap before insert or update of slot, slot_start,
         )
     ) execute function app_private.refuse_month_overlap();
 
+-- step:
 revoke execute on function
     app_private.count_appointments, app_private.counted_as, app_private.count_appointment(),
     app_private.note_working_minutes, app_private.recount_totals(uuid), app_private.record_changes_of(regclass),

@@ -291,12 +291,16 @@ begin
 end
 $$;
 
+-- step:
 create policy declared on tenants to codeccloud_store
     using (id = any ((select app_private.declared_tenants())::uuid[]));
+-- step:
 create policy declared on audit_log for insert to codeccloud_store
     with check (tenant_id = any ((select app_private.declared_tenants())::uuid[]));
+-- step:
 create policy declared on outbox_events for insert to codeccloud_store
     with check (tenant_id = any ((select app_private.declared_tenants())::uuid[]));
+-- step:
 grant select (id, data_version), update (data_version) on tenants to codeccloud_store;
 grant insert on audit_log, outbox_events to codeccloud_store;
 grant usage on sequence audit_log_id_seq, outbox_events_id_seq to codeccloud_store;

@@ -1,4 +1,5 @@
 drop function app_private.enter;
+drop function app_private.refuse_strangers(uuid);
 drop function app_private.lock_staff;
 drop function app_private.busy_slots;
 drop function app_private.find_appointment;

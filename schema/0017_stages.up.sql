@@ -12,6 +12,17 @@ alter table tenant_stages add column rows_complete bool not null default true;
 update tenant_stages set rows_complete = false where stage = 'scale';
 select app_private.watch_reference_table('tenant_stages');
 
+-- Of the functions below, which see more than their callers: a member acts for the own tenant only. The other callers' roles
+-- are given by the server to whom it has checked itself.
+create function app_private.refuse_strangers(p_tenant uuid) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if current_setting('role') = 'authenticated' and not app_private.is_tenant_member(p_tenant) then
+        raise exception 'not a member of the tenant' using errcode = 'insufficient_privilege';
+    end if;
+end
+$$;
+
 -- Says on whose behalf the transaction acts and enters the tenant: returns the stage under which it does, which lasts as
 -- long as the transaction does.
 create function app_private.enter(p_tenant uuid, p_claims text, p_context text) returns text
@@ -19,6 +30,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
     perform set_config('request.jwt.claims', p_claims, true), set_config('request.context', p_context, true),
         set_config('codeccloud.tenant_ids', array[p_tenant]::text, true);
+    perform app_private.refuse_strangers(p_tenant);
     perform pg_advisory_xact_lock_shared(hashtextextended(p_tenant::text, 0::bigint));
     return coalesce((select s.stage from public.tenant_stages s where s.tenant_id = p_tenant), 'mvp');
 end
@@ -92,6 +104,7 @@ declare
     v_tenant constant uuid := app_private.current_tenant_id();
     v_now constant timestamptz := clock_timestamp();
 begin
+    perform app_private.refuse_strangers(v_tenant);
     if p_key is not null then
         insert into public.idempotency_keys (
             tenant_id, key, command_id, request_hash, status, answer, sealed_for, created_at
@@ -128,9 +141,10 @@ end
 $$;
 
 revoke execute on function
-    app_private.enter, app_private.lock_staff, app_private.busy_slots, app_private.find_appointment,
-    app_private.lock_account(uuid), app_private.settle
+    app_private.refuse_strangers(uuid), app_private.enter, app_private.lock_staff, app_private.busy_slots,
+    app_private.find_appointment, app_private.lock_account(uuid), app_private.settle
     from public;
+grant execute on function app_private.refuse_strangers(uuid) to codeccloud_store;
 grant execute on function app_private.find_appointment to codeccloud_reader;
 grant execute on function
     app_private.enter, app_private.lock_staff, app_private.busy_slots, app_private.lock_account(uuid), app_private.settle

@@ -24,6 +24,9 @@ const LOCK_WAIT: &str = "set local lock_timeout = '500ms'";
 const TRIES_MAX: u32 = 120;
 const PAUSE_MAX: Duration = Duration::from_millis(1_500);
 
+/// The comment with which a statement begins that needs the locks of another table than those before it.
+const BEGINS_STEP: &str = "-- step:";
+
 #[derive(Debug)]
 pub(super) enum Step {
     Transaction(String),
@@ -31,7 +34,7 @@ pub(super) enum Step {
 }
 
 /// In order. The statements of a migration without a form of its own for adoption belong together as far as an index on a
-/// table of the MVP doesn't part them.
+/// table of the MVP, or a comment, doesn't part them.
 pub(super) fn steps_of(migration: &Migration) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut together: Vec<&str> = Vec::new();
@@ -44,6 +47,9 @@ pub(super) fn steps_of(migration: &Migration) -> Vec<Step> {
             steps.extend(transaction(&mut together));
             steps.push(Step::Index(index));
             continue;
+        }
+        if statement.trim_start().starts_with(BEGINS_STEP) {
+            steps.extend(transaction(&mut together));
         }
         together.push(statement);
         if are_apart {

@@ -104,10 +104,9 @@ impl Change<'_> {
     /// To be called once what is to be changed is locked.
     pub async fn demand(&self, precondition: Option<Precondition>) -> Result<(), ReferenceError> {
         let Some(holds) = precondition else { return Ok(()) };
-        let only = [self.tenant_id];
-        let loading = load::tenants(&self.transaction, Some(&only));
+        let loading = load::as_member(&self.transaction, self.tenant_id);
         let found = self.unfinished.watched(loading).await.map_err(|error| refusal(&error))?;
-        let as_seen = found.get(&TenantId(self.tenant_id)).is_some_and(|reference| holds(reference));
+        let as_seen = found.is_some_and(|reference| holds(&reference));
         if as_seen { Ok(()) } else { Err(ReferenceError::Outdated) }
     }
 

@@ -20,16 +20,11 @@ const TENANTS: &str = "SELECT t.id, t.slug, t.name, s.time_zone, s.booking_horiz
 type Add = fn(&mut TenantReference, &Row);
 
 /// In this order, because what hangs on a service or a person is added to it. The tenant is the first column.
-const TABLES: [(&str, Add); 9] = [
+const TABLES: [(&str, Add); 8] = [
     (
         "SELECT tenant_id, user_id, role FROM tenant_members \
          WHERE revoked_at IS NULL AND ($1::uuid[] IS NULL OR tenant_id = ANY ($1))",
         rows::add_member,
-    ),
-    (
-        "SELECT tenant_id, user_id, issued_before FROM token_revocations \
-         WHERE $1::uuid[] IS NULL OR tenant_id = ANY ($1)",
-        rows::add_revocation,
     ),
     (
         "SELECT s.tenant_id, s.id, s.name, s.duration_minutes, s.price_cents, s.currency, \
@@ -73,6 +68,12 @@ const TABLES: [(&str, Add); 9] = [
     ),
 ];
 
+/// What members don't see.
+const REVOCATIONS: (&str, Add) = (
+    "SELECT tenant_id, user_id, issued_before FROM token_revocations WHERE $1::uuid[] IS NULL OR tenant_id = ANY ($1)",
+    rows::add_revocation,
+);
+
 /// Of all tenants, unless `only` some are wanted.
 pub(super) async fn versions(snapshot: &Transaction<'_>, only: Option<&[Uuid]>) -> Result<HashMap<Uuid, i64>, Error> {
     let sql = "SELECT tenant_id, version FROM reference_versions WHERE $1::uuid[] IS NULL OR tenant_id = ANY ($1)";
@@ -85,9 +86,25 @@ pub(super) async fn tenants(
     snapshot: &Transaction<'_>,
     only: Option<&[Uuid]>,
 ) -> Result<HashMap<TenantId, Arc<TenantReference>>, Error> {
+    read(snapshot, only, TABLES.iter().chain([&REVOCATIONS])).await
+}
+
+/// The member's own tenant, without what members don't see.
+pub(super) async fn as_member(
+    transaction: &Transaction<'_>,
+    tenant: Uuid,
+) -> Result<Option<Arc<TenantReference>>, Error> {
+    Ok(read(transaction, Some(&[tenant]), TABLES.iter()).await?.remove(&TenantId(tenant)))
+}
+
+async fn read(
+    snapshot: &Transaction<'_>,
+    only: Option<&[Uuid]>,
+    tables: impl Iterator<Item = &'static (&'static str, Add)>,
+) -> Result<HashMap<TenantId, Arc<TenantReference>>, Error> {
     let rows = snapshot.query_typed(TENANTS, &[(&only, Type::UUID_ARRAY)]).await?;
     let mut tenants: HashMap<Uuid, TenantReference> = rows.iter().map(|row| (row.get(0), rows::tenant(row))).collect();
-    for (sql, add) in TABLES {
+    for (sql, add) in tables {
         for row in snapshot.query_typed(sql, &[(&only, Type::UUID_ARRAY)]).await? {
             // A deleted tenant keeps its rows.
             if let Some(tenant) = tenants.get_mut(&row.get(0)) {

@@ -5,6 +5,7 @@ mod interrupted;
 mod owners;
 mod pooler;
 mod rows;
+mod serving;
 mod writers;
 
 use std::process::{Command, Output};

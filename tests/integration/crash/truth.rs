@@ -155,7 +155,7 @@ fn needs_its_slot(status: BookingStatus) -> bool {
 }
 
 /// All bookings that the search gives, page by page.
-async fn listed(server: &Server, salon: &Salon) -> BTreeSet<String> {
+pub async fn listed(server: &Server, salon: &Salon) -> BTreeSet<String> {
     let (mut rows, mut cursor) = (BTreeSet::new(), String::new());
     loop {
         let page = server.get(salon, &format!("/v1/bookings/search?limit=200{cursor}")).await;

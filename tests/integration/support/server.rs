@@ -192,7 +192,7 @@ impl Server {
         self.salon_by(command, "salon-aare").await
     }
 
-    async fn salon_by(&self, command: impl Fn() -> Command, slug: &str) -> Salon {
+    pub async fn salon_by(&self, command: impl Fn() -> Command, slug: &str) -> Salon {
         let tenants: Value = serde_json::from_str(&output_of(command(), &["tenant", "list", "--json"])).unwrap();
         let tenant_id = tenants
             .as_array()
