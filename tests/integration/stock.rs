@@ -165,6 +165,37 @@ async fn a_reservation_ends_by_itself_and_what_is_left_is_sold_once(mode: Mode) 
     assert_eq!((expired.len(), &expired[0]["reservedDelta"]), (1, &json!(-5)), "written by the next command, once");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_other_software_moves_counts_in_mvp_mode() {
+    let shop = Shop::open(Mode::Mvp).await;
+    let product = shop.product("A").await;
+    shop.receive(&product, 5).await;
+    let url = url_of(shop.dir.path()).unwrap().replacen("codeccloud@", "codeccloud_bootstrap@", 1);
+    let psql = connect(&url).await;
+    let moved = format!(
+        "insert into product_stock_movements (tenant_id, product_id, quantity_delta, reserved_delta, reason)
+         values ('{}', '{product}', 3, 2, 'other')",
+        shop.salon.tenant_id
+    );
+    psql.batch_execute(&moved).await.unwrap();
+    assert_eq!(shop.stock(&product).await, [8, 2, 6]);
+    let take = |quantity| json!({ "lines": lines(&[(&product, quantity)]) });
+    assert_eq!(shop.post("/v1/stock/consume", &take(7)).await.status, 409, "what others have reserved is theirs");
+
+    // While it has taken something that nobody sees yet, a sale looks at what was there, and then waits.
+    let take_five = moved.replace("3, 2", "-5, 0");
+    psql.batch_execute(&format!("begin; {take_five}")).await.unwrap();
+    let take = take(6);
+    let (sale, ()) = futures_util::join!(shop.post("/v1/stock/consume", &take), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        psql.batch_execute("commit").await.unwrap();
+    });
+    assert_eq!(sale.status, 409, "decided again on what is there now: {}", sale.text);
+    assert_eq!(shop.stock(&product).await, [3, 2, 1]);
+    let movements = shop.get(&format!("/v1/products/{product}/movements")).await;
+    assert_eq!(movements["data"].as_array().unwrap().len(), 1, "those of others have no version: {movements}");
+}
+
 async fn requests_that_name_the_same_products_in_any_order_never_wait_for_each_other(mode: Mode) {
     let shop = Shop::open(mode).await;
     let (one, two) = (shop.product("A").await, shop.product("B").await);
