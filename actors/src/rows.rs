@@ -4,7 +4,7 @@
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use crate::ids::{BookingId, CustomerId, EventId, StaffId, Version};
+use crate::ids::{BookingId, CustomerId, EventId, ProductId, StaffId, UserId, Version};
 use crate::sagas::booking::BookingDetails;
 use crate::time::Timestamp;
 
@@ -15,6 +15,8 @@ pub struct Decided<'a, E> {
     pub before: Version,
     pub events: &'a [(EventId, E)],
     pub occurred_at: Timestamp,
+    /// Who asked for it, where that is known.
+    pub actor: Option<UserId>,
 }
 
 impl<E> Decided<'_, E> {
@@ -28,6 +30,7 @@ pub enum RowChange {
     Appointment(AppointmentChange),
     Hold(Hold),
     Ledger(LedgerEntry),
+    Movement(StockMovementRow),
 }
 
 /// The row of `appointments` as it is after the change.
@@ -78,4 +81,22 @@ pub struct Account {
     pub balance: u64,
     /// The aggregate's state, as JSON.
     pub state: String,
+}
+
+/// A row of `product_stock_movements`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockMovementRow {
+    pub product_id: ProductId,
+    pub version: Version,
+    pub event_id: EventId,
+    /// Signed, as is what it does to the reserved quantity.
+    pub quantity_delta: i64,
+    pub reserved_delta: i64,
+    pub reason: &'static str,
+    /// The ids that the movement goes by, as JSON.
+    pub context: String,
+    pub created_by: Option<UserId>,
+    pub occurred_at: Timestamp,
+    /// The aggregate's state after the last of the movements that were decided together, as JSON.
+    pub item: Option<String>,
 }

@@ -9,8 +9,9 @@ use std::pin::pin;
 use codeccloud_actors::aggregate::Aggregate;
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
 use codeccloud_actors::aggregates::staff_utilisation::StaffUtilisation;
+use codeccloud_actors::aggregates::stock_item::StockItem;
 use codeccloud_actors::event::EventBody;
-use codeccloud_actors::ids::{BookingId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, StaffId, TenantId, UserId, Version};
 use codeccloud_actors::ports::StoreError;
 use codeccloud_actors::rows::{AppointmentChange, Decided, Hold, RowChange};
 use codeccloud_actors::sagas::booking::BookingSaga;
@@ -27,6 +28,8 @@ use crate::commands::Months;
 
 /// Changes in one statement.
 const CHUNK: usize = 1_000;
+/// Behind the columns of [`EVENT_COLUMNS`].
+const ACTOR: usize = 14;
 
 /// Rebuilds the rows of all tenants that need it. Call it before anything else writes.
 pub async fn rebuild_rows(database: &Database, months: &dyn Months) -> Result<(), StoreError> {
@@ -68,7 +71,8 @@ impl Rebuilding<'_> {
         self.writer.query_typed(enter, &[(&self.tenant_id.to_string(), Type::TEXT)]).await.map_err(store_error)?;
         let holds = self.holds().await?;
         self.appointments(&holds).await?;
-        self.accounts().await?;
+        self.as_decided::<StockItem>().await?;
+        self.as_decided::<LoyaltyBalance>().await?;
         self.write().await?;
         self.totals(&holds).await?;
         self.writer.commit().await.map_err(store_error)
@@ -120,8 +124,9 @@ impl Rebuilding<'_> {
         if self.changes.len() >= CHUNK { self.write().await } else { Ok(()) }
     }
 
-    async fn accounts(&mut self) -> Result<(), StoreError> {
-        self.fold::<LoyaltyBalance>(async |rebuilding, changes| {
+    /// A row for each event, and what the last one leaves.
+    async fn as_decided<A: Aggregate>(&mut self) -> Result<(), StoreError> {
+        self.fold::<A>(async |rebuilding, changes| {
             rebuilding.changes.extend(changes);
             if rebuilding.changes.len() >= CHUNK { rebuilding.write().await } else { Ok(()) }
         })
@@ -155,7 +160,7 @@ impl Rebuilding<'_> {
         mut take: impl AsyncFnMut(&mut Self, Vec<RowChange>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM event_store WHERE tenant_id = $1 AND aggregate_type = $2 \
+            "SELECT {EVENT_COLUMNS}, (metadata ->> 'actor')::uuid FROM event_store WHERE tenant_id = $1 AND aggregate_type = $2 \
              ORDER BY aggregate_id, version"
         );
         let kind = A::TYPE.as_str();
@@ -175,6 +180,7 @@ impl Rebuilding<'_> {
                 before: Version(recorded.version.0.saturating_sub(1)),
                 events: &[(recorded.event_id, event)],
                 occurred_at: recorded.occurred_at,
+                actor: row.get::<_, Option<_>>(ACTOR).map(UserId),
             });
             folded = Some((id, state));
             take(self, changes).await?;

@@ -141,6 +141,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0025_products.down.sql"),
     ),
     Migration::new(
+        26,
+        "stock_rows",
+        include_str!("../../schema/0026_stock_rows.up.sql"),
+        include_str!("../../schema/0026_stock_rows.down.sql"),
+    ),
+    Migration::new(
         30,
         "audit_seals",
         include_str!("../../schema/0030_audit_seals.up.sql"),
@@ -170,6 +176,7 @@ pub(super) const LOSSES: &[(u32, &[&str])] = &[
     (21, &["webhook_endpoints"]),
     (24, &["token_revocations"]),
     (25, &["product_details"]),
+    (26, &["stock_items"]),
     (30, &["audit_seals"]),
 ];
 

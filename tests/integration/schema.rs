@@ -78,6 +78,7 @@ async fn never_takes_back_what_holds_rows() {
     let superuser = database.superuser().await;
     fill(&superuser, OWN, MEMBER).await;
     for (number, held, delete) in [
+        (26, "stock_items", "delete from stock_items"),
         (25, "product_details", "delete from product_details"),
         (21, "webhook_endpoints", "delete from webhook_endpoints"),
         (15, "loyalty_ledger", FORGET_ROWS),
@@ -102,7 +103,10 @@ async fn a_rollback_leaves_no_note_that_the_older_server_cannot_read() {
     let superuser = database.superuser().await;
     fill(&superuser, OWN, MEMBER).await;
     superuser.batch_execute("update vault_notes set kind = 'reschedule_reason'").await.unwrap();
-    superuser.batch_execute("delete from product_details; delete from webhook_endpoints").await.unwrap();
+    superuser
+        .batch_execute("delete from stock_items; delete from product_details; delete from webhook_endpoints")
+        .await
+        .unwrap();
     superuser.batch_execute(FORGET_ROWS).await.unwrap();
     let mut owner = database.owner().await;
     schema::rollback(&mut owner, 6).await.unwrap();
@@ -268,6 +272,7 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
         insert into product_details (tenant_id, product_id) values ('T', 'T');
         insert into product_stock_movements (tenant_id, id, product_id, quantity_delta, reason)
             values ('T', 'T', 'T', 5, 'bought');
+        insert into stock_items (tenant_id, product_id, version, state) values ('T', 'T', 1, '{}');
         insert into tenant_settings (tenant_id) values ('T');
         insert into loyalty_accounts (tenant_id, customer_id, version, balance, state) values ('T', 'T', 1, 5, '{}');
         insert into loyalty_ledger (tenant_id, customer_id, version, id, kind, points)

@@ -10,7 +10,15 @@ use jiff::tz::TimeZone;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Salon, Server, TestDir, connect, key};
+use crate::support::{Mode, Reply, Salon, Server, TestDir, connect, in_both_modes, key};
+
+in_both_modes!(
+    products_are_rows_that_every_server_shows,
+    stock_comes_is_kept_back_and_goes,
+    a_reservation_ends_by_itself_and_what_is_left_is_sold_once,
+    requests_that_name_the_same_products_in_any_order_never_wait_for_each_other,
+    the_figures_are_those_of_the_bookings_also_after_a_restart,
+);
 
 /// A manager's view of a salon on a server of its own.
 struct Shop {
@@ -20,9 +28,9 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open() -> Shop {
+    async fn open(mode: Mode) -> Shop {
         let dir = TestDir::new();
-        let server = Server::start(dir.path());
+        let server = mode.start(dir.path());
         server.ready().await;
         let salon = server.salon(dir.path()).await;
         let salon = server.member_of(&salon, dir.path(), "manager").await;
@@ -67,9 +75,8 @@ fn reserve(wanted: &[(&str, u32)], seconds: i64) -> Value {
     json!({ "lines": lines(wanted), "expiresAt": SystemClock.now().plus_millis(1_000 * seconds) })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn products_are_rows_that_every_server_shows() {
-    let shop = Shop::open().await;
+async fn products_are_rows_that_every_server_shows(mode: Mode) {
+    let shop = Shop::open(mode).await;
     let product = shop.product("B-1").await;
     let same_sku = json!({ "sku": "B-1", "name": "Other", "price": { "currency": "CHF", "amount": 1 } });
     assert_eq!(shop.post("/v1/products", &same_sku).await.status, 409);
@@ -97,9 +104,8 @@ async fn products_are_rows_that_every_server_shows() {
     tokio::time::timeout(Duration::from_secs(5), known).await.expect("a change by hand is seen");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn stock_comes_is_kept_back_and_goes() {
-    let shop = Shop::open().await;
+async fn stock_comes_is_kept_back_and_goes(mode: Mode) {
+    let shop = Shop::open(mode).await;
     let (one, two) = (shop.product("A").await, shop.product("B").await);
     shop.receive(&one, 10).await;
     shop.receive(&two, 2).await;
@@ -137,9 +143,8 @@ async fn stock_comes_is_kept_back_and_goes() {
     assert_eq!((&below["data"][0]["productId"], below["data"].as_array().unwrap().len()), (&json!(two), 1));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reservation_ends_by_itself_and_what_is_left_is_sold_once() {
-    let shop = Shop::open().await;
+async fn a_reservation_ends_by_itself_and_what_is_left_is_sold_once(mode: Mode) {
+    let shop = Shop::open(mode).await;
     let product = shop.product("A").await;
     shop.receive(&product, 5).await;
     assert_eq!(shop.post("/v1/stock/reserve", &reserve(&[(&product, 5)], 1)).await.status, 200);
@@ -161,8 +166,38 @@ async fn a_reservation_ends_by_itself_and_what_is_left_is_sold_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_name_the_same_products_in_any_order_never_wait_for_each_other() {
-    let shop = Shop::open().await;
+async fn what_other_software_moves_counts_in_mvp_mode() {
+    let shop = Shop::open(Mode::Mvp).await;
+    let product = shop.product("A").await;
+    shop.receive(&product, 5).await;
+    let url = url_of(shop.dir.path()).unwrap().replacen("codeccloud@", "codeccloud_bootstrap@", 1);
+    let psql = connect(&url).await;
+    let moved = format!(
+        "insert into product_stock_movements (tenant_id, product_id, quantity_delta, reserved_delta, reason)
+         values ('{}', '{product}', 3, 2, 'other')",
+        shop.salon.tenant_id
+    );
+    psql.batch_execute(&moved).await.unwrap();
+    assert_eq!(shop.stock(&product).await, [8, 2, 6]);
+    let take = |quantity| json!({ "lines": lines(&[(&product, quantity)]) });
+    assert_eq!(shop.post("/v1/stock/consume", &take(7)).await.status, 409, "what others have reserved is theirs");
+
+    // While it has taken something that nobody sees yet, a sale looks at what was there, and then waits.
+    let take_five = moved.replace("3, 2", "-5, 0");
+    psql.batch_execute(&format!("begin; {take_five}")).await.unwrap();
+    let take = take(6);
+    let (sale, ()) = futures_util::join!(shop.post("/v1/stock/consume", &take), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        psql.batch_execute("commit").await.unwrap();
+    });
+    assert_eq!(sale.status, 409, "decided again on what is there now: {}", sale.text);
+    assert_eq!(shop.stock(&product).await, [3, 2, 1]);
+    let movements = shop.get(&format!("/v1/products/{product}/movements")).await;
+    assert_eq!(movements["data"].as_array().unwrap().len(), 1, "those of others have no version: {movements}");
+}
+
+async fn requests_that_name_the_same_products_in_any_order_never_wait_for_each_other(mode: Mode) {
+    let shop = Shop::open(mode).await;
     let (one, two) = (shop.product("A").await, shop.product("B").await);
     shop.receive(&one, 100).await;
     shop.receive(&two, 100).await;
@@ -174,9 +209,8 @@ async fn requests_that_name_the_same_products_in_any_order_never_wait_for_each_o
     assert_eq!((shop.stock(&one).await, shop.stock(&two).await), ([40, 0, 40], [40, 0, 40]));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_figures_are_those_of_the_bookings_also_after_a_restart() {
-    let shop = Shop::open().await;
+async fn the_figures_are_those_of_the_bookings_also_after_a_restart(mode: Mode) {
+    let shop = Shop::open(mode).await;
     let zone = TimeZone::get("Europe/Zurich").unwrap();
     let in_days = |days: i64| SystemClock.now().plus_millis(days * DAY_MS).date_in(&zone);
     let price = shop.salon.price["amount"].as_i64().unwrap();
@@ -217,7 +251,7 @@ async fn the_figures_are_those_of_the_bookings_also_after_a_restart() {
 
     let Shop { server, salon, dir } = shop;
     server.stop();
-    let shop = Shop { server: Server::start(dir.path()), salon, dir };
+    let shop = Shop { server: mode.start(dir.path()), salon, dir };
     shop.server.ready().await;
     assert_eq!(shop.get(&format!("/v1/admin/dashboard?{range}")).await, dashboard);
 }

@@ -263,6 +263,7 @@ impl Execution {
             before: part.expected.version,
             events: &events,
             occurred_at: first.occurred_at,
+            actor: Some(self.context.caller.user_id),
         }));
     }
 }

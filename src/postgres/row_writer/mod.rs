@@ -1,6 +1,7 @@
 //! The arguments of `app_private.write_rows`: one array per column. A command of MVP mode and a batch of the journal fill
 //! them alike.
 
+mod movements;
 mod rounds;
 
 use codeccloud_actors::ids::TenantId;
@@ -9,11 +10,14 @@ use codeccloud_actors::sagas::booking::BookingStatus;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use self::movements::MovementColumns;
 use self::rounds::Rounds;
 use super::types::{JsonText, PgDate, PgTime};
 
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
 /// As many arrays as `app_private.write_rows` takes behind that of the metadata.
-pub(super) const ARGUMENTS: usize = 39;
+pub(super) const ARGUMENTS: usize = 39 + movements::ARGUMENTS;
 /// The position of the statuses among them, whose type the driver doesn't know.
 const STATUSES: usize = 7;
 
@@ -68,11 +72,12 @@ pub(super) struct RowColumns<'a> {
     ledger_balance: Vec<Option<i64>>,
     ledger_state: Vec<Option<JsonText<'a>>>,
     ledger_metadata: Vec<i32>,
+    movements: MovementColumns<'a>,
 }
 
 impl<'a> RowColumns<'a> {
     pub fn is_empty(&self) -> bool {
-        self.id.is_empty() && self.ledger_id.is_empty() && self.work_day.is_empty()
+        self.id.is_empty() && self.ledger_id.is_empty() && self.work_day.is_empty() && self.movements.is_empty()
     }
 
     /// What one command changes. `metadata` is its number among the metadata of the batch.
@@ -82,12 +87,16 @@ impl<'a> RowColumns<'a> {
                 RowChange::Appointment(change) => {
                     let hold = changes.iter().find_map(|other| match other {
                         RowChange::Hold(hold) if hold.booking_id == change.booking_id => Some(hold),
-                        RowChange::Hold(_) | RowChange::Appointment(_) | RowChange::Ledger(_) => None,
+                        RowChange::Hold(_)
+                        | RowChange::Appointment(_)
+                        | RowChange::Ledger(_)
+                        | RowChange::Movement(_) => None,
                     });
                     self.add_appointment(tenant_id, change, hold, metadata);
                 }
                 RowChange::Hold(hold) => self.add_working_minutes(tenant_id, hold),
                 RowChange::Ledger(entry) => self.add_ledger(tenant_id, entry, metadata),
+                RowChange::Movement(movement) => self.movements.add(tenant_id, movement, metadata),
             }
         }
     }
@@ -155,8 +164,8 @@ impl<'a> RowColumns<'a> {
     }
 
     #[rustfmt::skip]
-    pub fn params(&self) -> [(&(dyn ToSql + Sync), Type); ARGUMENTS] {
-        [
+    pub fn params(&self) -> Vec<Parameter<'_>> {
+        let before: [Parameter<'_>; ARGUMENTS - movements::ARGUMENTS] = [
             (&self.round, Type::INT4_ARRAY), (&self.tenant, Type::UUID_ARRAY), (&self.id, Type::UUID_ARRAY),
             (&self.at, Type::TIMESTAMPTZ_ARRAY), (&self.customer, Type::UUID_ARRAY), (&self.staff, Type::UUID_ARRAY),
             (&self.service, Type::UUID_ARRAY), (&self.status, Type::TEXT_ARRAY), (&self.start, Type::TIMESTAMPTZ_ARRAY),
@@ -175,7 +184,8 @@ impl<'a> RowColumns<'a> {
             (&self.ledger_expires, Type::TIMESTAMPTZ_ARRAY), (&self.ledger_created, Type::TIMESTAMPTZ_ARRAY),
             (&self.ledger_balance, Type::INT8_ARRAY), (&self.ledger_state, Type::JSONB_ARRAY),
             (&self.ledger_metadata, Type::INT4_ARRAY),
-        ]
+        ];
+        before.into_iter().chain(self.movements.params()).collect()
     }
 }
 

@@ -237,7 +237,7 @@ impl Rows {
                     let (slot, customer_id) = (change.details.slot, change.details.customer_id);
                     self.places.note(tenant_id, change.booking_id, Place { slot_start: slot.start, customer_id });
                 }
-                RowChange::Hold(_) | RowChange::Ledger(_) => {}
+                RowChange::Hold(_) | RowChange::Ledger(_) | RowChange::Movement(_) => {}
             }
         }
     }

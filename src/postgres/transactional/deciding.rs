@@ -1,13 +1,13 @@
 //! A command's way through the aggregates that it concerns, each loaded from its rows.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use codeccloud_actors::aggregate::Aggregate;
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
 use codeccloud_actors::aggregates::staff_utilisation::{
     Buffers, Calendar, Reservation, StaffCommand, StaffUtilisation,
 };
+use codeccloud_actors::aggregates::stock_item::StockItem;
 use codeccloud_actors::answer::{Response, Verdict};
 use codeccloud_actors::command::Command;
 use codeccloud_actors::event::{Event, EventBody};
@@ -15,7 +15,7 @@ use codeccloud_actors::ids::{EventId, Version};
 use codeccloud_actors::ports::Ids;
 use codeccloud_actors::refusal::Refusal;
 use codeccloud_actors::rows::{Decided, RowChange};
-use codeccloud_actors::runtime::{ExecutionError, Submission};
+use codeccloud_actors::runtime::Submission;
 use codeccloud_actors::sagas::booking::BookingSaga;
 use codeccloud_actors::time::Timestamp;
 use uuid::Uuid;
@@ -56,8 +56,8 @@ impl<'a> Deciding<'a> {
         }
     }
 
-    /// All that the command leads to, or why not. Rows are locked in the order appointment, the person's calendar, account;
-    /// the tenant's own comes last, with the writing.
+    /// All that the command leads to, or why not. Rows are locked in the order appointment, the person's calendar, stock
+    /// items by their ids, account; the tenant's own comes last, with the writing.
     pub async fn run(
         &mut self,
         transaction: &CommandTransaction<'_>,
@@ -101,9 +101,9 @@ impl<'a> Deciding<'a> {
                 Some(asked) => transaction.calendar(&asked).await?,
                 None => Surroundings { calendar: Calendar::of(self.own_reservation()), is_locked: true },
             }),
-            Command::StockItem(..) => {
-                let reason = "stock is kept in scale mode only".to_owned();
-                return Err(ExecutionError::Unavailable { reason, retry_after: Duration::from_secs(60) }.into());
+            Command::StockItem(command) => {
+                let (version, item) = transaction.stock(command.product_id()).await?;
+                Loaded::Stock(version, Box::new(item))
             }
             Command::LoyaltyBalance(customer_id, _) => {
                 let (version, balance) = transaction.balance(*customer_id).await?;
@@ -157,6 +157,9 @@ impl<'a> Deciding<'a> {
             (Command::LoyaltyBalance(id, command), Loaded::Balance(version, balance)) => {
                 self.take(id.0, *balance, version, &command)
             }
+            (Command::StockItem(command), Loaded::Stock(version, item)) => {
+                self.take(command.product_id().0, *item, version, &command)
+            }
             (command, _) => unreachable!("{:?} was loaded as another aggregate", command.aggregate_type()),
         }
     }
@@ -182,7 +185,8 @@ impl<'a> Deciding<'a> {
         decision.events.iter().for_each(|event| state.evolve(event, self.now));
         let events: Vec<(EventId, A::Event)> =
             decision.events.into_iter().map(|event| (EventId(self.ids.uuid()), event)).collect();
-        let decided = Decided { aggregate_id, before, events: &events, occurred_at: self.now };
+        let actor = Some(self.submission.context.caller.user_id);
+        let decided = Decided { aggregate_id, before, events: &events, occurred_at: self.now, actor };
         if self.response.is_none() {
             let event_id = events.first().map_or_else(|| EventId(self.ids.uuid()), |(id, _)| *id);
             let as_events: Vec<Event> = events.iter().map(|(_, event)| event.clone().into_event()).collect();
@@ -201,4 +205,5 @@ pub(super) enum Loaded {
     Booking(Option<Appointment>),
     Calendar(Surroundings),
     Balance(Version, Box<LoyaltyBalance>),
+    Stock(Version, Box<StockItem>),
 }

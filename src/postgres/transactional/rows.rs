@@ -2,7 +2,8 @@
 
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
 use codeccloud_actors::aggregates::staff_utilisation::{Buffers, Reservation};
-use codeccloud_actors::ids::{BookingId, CustomerId, ServiceId, StaffId, Version};
+use codeccloud_actors::aggregates::stock_item::StockItem;
+use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, ServiceId, StaffId, Version};
 use codeccloud_actors::money::{Currency, Money};
 use codeccloud_actors::sagas::booking::{BookingDetails, BookingStatus};
 use codeccloud_actors::time::Slot;
@@ -67,6 +68,20 @@ pub(super) fn reservation(row: &Row) -> Option<(StaffId, Reservation)> {
         buffers: Buffers { before_minutes: unsigned(row.get(5)), after_minutes: unsigned(row.get(6)) },
     };
     Some((StaffId(row.get(0)), reservation))
+}
+
+/// Stock items of a tenant as they are known and as movements add up, each product that is asked for once.
+pub(super) const STOCK: &str = "SELECT p.id, coalesce(i.version, 0), i.state, coalesce(s.quantity_on_hand, 0), \
+     coalesce(s.quantity_reserved, 0) FROM unnest($2::uuid[]) AS p (id) \
+     LEFT JOIN stock_items i ON i.tenant_id = $1 AND i.product_id = p.id \
+     LEFT JOIN product_stock s ON s.tenant_id = $1 AND s.product_id = p.id";
+
+/// From the columns of [`STOCK`]: with what other software has moved.
+pub(super) fn stock_item(row: &Row) -> Result<(ProductId, Version, StockItem), serde_json::Error> {
+    let known = row.get::<_, Option<JsonText<'_>>>(2).map(|JsonText(state)| serde_json::from_slice(state));
+    let item: StockItem = known.transpose()?.unwrap_or_default();
+    let (on_hand, reserved): (i32, i32) = (row.get(3), row.get(4));
+    Ok((ProductId(row.get(0)), Version(unsigned(row.get(1))), item.with_sums(on_hand.into(), reserved.into())))
 }
 
 /// From the columns `version` and `state` of an account.

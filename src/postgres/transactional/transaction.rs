@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use codeccloud_actors::aggregates::loyalty_balance::LoyaltyBalance;
 use codeccloud_actors::aggregates::staff_utilisation::Calendar;
+use codeccloud_actors::aggregates::stock_item::StockItem;
 use codeccloud_actors::envelope::{Caller, Role};
-use codeccloud_actors::ids::{BookingId, CommandId, CustomerId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CommandId, CustomerId, ProductId, StaffId, TenantId, Version};
 use codeccloud_actors::ports::{IdempotencyRecord, SealedRow};
 use codeccloud_actors::rows::RowChange;
 use codeccloud_actors::runtime::{ExecutionError, Submission};
@@ -17,7 +18,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::refused::Refused;
-use super::rows::{self, APPOINTMENT, Appointment};
+use super::rows::{self, APPOINTMENT, Appointment, STOCK};
 use crate::postgres::pooled::PooledClient;
 use crate::postgres::row_writer::{self, RowColumns};
 use crate::postgres::types::PgTime;
@@ -30,6 +31,7 @@ const BUSY: &str = "SELECT * FROM app_private.busy_slots($1, $2, $3)";
 const LOCK_ACCOUNT: &str = "SELECT app_private.lock_account($1)";
 const ACCOUNT: &str =
     "SELECT version, state FROM loyalty_accounts WHERE tenant_id = $1 AND customer_id = $2 FOR UPDATE";
+const LOCK_STOCK: &str = "SELECT app_private.lock_stock($1)";
 const SETTLE: &str = "SELECT app_private.settle($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)::text";
 
 static LOCK_APPOINTMENT: LazyLock<String> = LazyLock::new(|| {
@@ -111,6 +113,22 @@ impl<'a> CommandTransaction<'a> {
         let read = rows?.first().map(rows::balance).transpose();
         let read = read.map_err(|error| ExecutionError::Internal(format!("account {customer_id}: {error}")))?;
         Ok(read.unwrap_or_default())
+    }
+
+    /// Nobody else decides on the item until the transaction ends. Other software may still move it: the row writer refuses
+    /// what is no longer there.
+    pub async fn stock(&self, product_id: ProductId) -> Result<(Version, StockItem), Refused> {
+        let lock: [Argument<'_>; 1] = [(&product_id.0, Type::UUID)];
+        let asked = [product_id.0];
+        let arguments: [Argument<'_>; 2] = [(&self.tenant_id.0, Type::UUID), (&asked.as_slice(), Type::UUID_ARRAY)];
+        let (locked, rows) =
+            join(self.client.query_typed(LOCK_STOCK, &lock), self.client.query_typed(STOCK, &arguments)).await;
+        locked?;
+        let rows = rows?;
+        let read = rows::stock_item(rows.first().expect("a row for each product"));
+        let (_, version, item) =
+            read.map_err(|error| ExecutionError::Internal(format!("stock of {product_id}: {error}")))?;
+        Ok((version, item))
     }
 
     /// Writes and commits in one go, and returns the transaction's id. The tenant's row, for which all of the tenant's

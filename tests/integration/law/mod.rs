@@ -1,8 +1,10 @@
 //! The law of the two modes: for any sequence of commands, rows written in MVP mode are those of dual write, and those made
 //! anew from events.
 
+mod figures;
 mod pair;
 mod rows;
+mod stock;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -11,6 +13,7 @@ use tokio::task::block_in_place;
 
 use self::pair::{Pair, Step};
 use self::rows::Rows;
+use self::stock::{each_kind, stock_step};
 use crate::support::{Mode, TestDir};
 
 /// Cases of commands; each takes two salons of its own.
@@ -28,6 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         }),
         1 => (nth.clone(), 1..60_u32).prop_map(|(nth, points)| Step::Redeem { nth, points }),
         1 => (nth, -30..60_i32).prop_map(|(nth, points)| Step::Adjust { nth, points }),
+        6 => stock_step().prop_map(Step::Stock),
     ];
     prop::collection::vec(step, 1..30)
 }
@@ -43,9 +47,14 @@ async fn rows_are_the_same_whoever_writes_them() {
         let outcome = block_in_place(|| Handle::current().block_on(Pair::new(&server, dir.path(), &steps)));
         let pair = outcome.map_err(TestCaseError::fail)?;
         prop_assert_eq!(&pair.transactional, &pair.dual_written);
+        prop_assert_eq!(&pair.shown[0], &pair.shown[1]);
         Ok(())
     });
     law.unwrap();
+    let each: Vec<Step> = each_kind().into_iter().map(Step::Stock).collect();
+    let pair = Pair::new(&server, dir.path(), &each).await.unwrap();
+    assert_eq!(pair.transactional, pair.dual_written);
+    assert_eq!(pair.shown[0], pair.shown[1]);
     // Those of all cases, made anew by a server that finds none.
     pairs.extend(Rows::tenants(dir.path(), "scale").await);
     let mut before = Vec::new();

@@ -12,7 +12,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::figures::figures;
 use super::rows::{Rows, superuser};
+use super::stock::{Shelf, StockStep};
 use crate::support::{Reply, Salon, Server, database_of, key};
 
 #[derive(Debug, Clone)]
@@ -23,27 +25,31 @@ pub enum Step {
     Advance { nth: usize, step: &'static str },
     Redeem { nth: usize, points: u32 },
     Adjust { nth: usize, points: i32 },
+    Stock(StockStep),
 }
 
 pub struct Pair {
     pub transactional: Rows,
     pub dual_written: Rows,
+    /// What each salon shows of its stock and of its figures.
+    pub shown: [String; 2],
 }
 
 impl Pair {
     /// What both salons hold after the steps; an error when one of them answered otherwise than the other.
     pub async fn new(server: &Server, data_dir: &Path, steps: &[Step]) -> Result<Pair, String> {
         let salons = [salon(server, data_dir, Stage::Mvp).await, salon(server, data_dir, Stage::Scale).await];
+        let mut shelves = [Shelf::new(server, &salons[0]).await, Shelf::new(server, &salons[1]).await];
         // Of both salons the bookings that were made, in the same order.
         let mut bookings: Vec<[Value; 2]> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
             let mut answers = Vec::new();
             for (which, salon) in salons.iter().enumerate() {
-                answers.push(asked(server, salon, step, number, which, &bookings).await);
+                answers.push(asked(server, salon, step, number, &mut shelves[which], which, &bookings).await);
             }
             let [one, other] = [&answers[0], &answers[1]];
             let (Some(one), Some(other)) = (one, other) else { continue };
-            if told(one) != told(other) {
+            if told(one, &shelves[0]) != told(other, &shelves[1]) {
                 return Err(format!("{step:?}: {} in one mode, {} in the other", one.text, other.text));
             }
             if matches!(step, Step::Book { .. }) && one.status == 201 {
@@ -53,6 +59,7 @@ impl Pair {
         Ok(Pair {
             transactional: Rows::of(data_dir, id(&salons[0])).await,
             dual_written: Rows::of(data_dir, id(&salons[1])).await,
+            shown: [shown(server, &salons[0], &shelves[0]).await, shown(server, &salons[1], &shelves[1]).await],
         })
     }
 
@@ -106,12 +113,13 @@ fn id(salon: &Salon) -> Uuid {
     salon.tenant_id.parse().unwrap()
 }
 
-/// `None` when there is no booking yet for the step to be about.
+/// `None` when there is no booking yet, or no reservation, for the step to be about.
 async fn asked(
     server: &Server,
     salon: &Salon,
     step: &Step,
     number: usize,
+    shelf: &mut Shelf,
     which: usize,
     bookings: &[[Value; 2]],
 ) -> Option<Reply> {
@@ -137,10 +145,21 @@ async fn asked(
             let booking = booking(nth)?;
             (of(booking, step), json!({ "bookingId": booking["id"] }))
         }
+        Step::Stock(ref step) => return shelf.asked(server, salon, step).await,
         Step::Redeem { nth, points } => (account(booking(nth)?, "redeem"), json!({ "points": points })),
         Step::Adjust { nth, points } => (account(booking(nth)?, "adjust"), json!({ "points": points })),
     };
     Some(server.post(salon, &path, &key(), &body).await)
+}
+
+async fn shown(server: &Server, salon: &Salon, shelf: &Shelf) -> String {
+    let mut all = shelf.shown(server, salon).await;
+    all.extend(figures(server, salon).await);
+    let mut text = all.iter().map(|page| format!("{page}\n")).collect::<String>();
+    for (number, staff_id) in salon.staff_ids.iter().enumerate() {
+        text = text.replace(staff_id, &format!("person {number}"));
+    }
+    shelf.named(&text.replace(&salon.service_id, "service"))
 }
 
 fn of(booking: &Value, step: &str) -> String {
@@ -152,9 +171,9 @@ fn account(booking: &Value, step: &str) -> String {
 }
 
 /// What an answer says, without what is another in each salon: ids, and the time at which it was given.
-fn told(reply: &Reply) -> (u16, Option<&str>, Value) {
-    let mut body = reply.json();
-    for id in ["outboxEventId", "requestId", "instance"] {
+fn told<'a>(reply: &'a Reply, shelf: &Shelf) -> (u16, Option<&'a str>, Value) {
+    let mut body: Value = serde_json::from_str(&shelf.named(&reply.text)).unwrap();
+    for id in ["outboxEventId", "requestId", "instance", "reservationId", "expiresAt"] {
         body.as_object_mut().unwrap().remove(id);
     }
     if let Some(booking) = body["booking"].as_object_mut() {

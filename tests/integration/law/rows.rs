@@ -11,7 +11,7 @@ use crate::support::connect;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rows {
-    /// Appointments, accounts, their ledger, and the totals.
+    /// Appointments, stock and its movements, accounts and their ledger, and the totals.
     kept: Vec<String>,
     /// What the changes told others: audit entries and the outbox, in their order.
     told: Vec<String>,
@@ -33,6 +33,17 @@ const KEPT: &str = "
         reference_id IS NOT NULL, expires_at IS NOT NULL)
     FROM loyalty_ledger WHERE tenant_id = $1
     UNION ALL
+    SELECT format('movement %s v%s %s %s %s by=%s %s', p.sku, m.version, m.quantity_delta, m.reserved_delta, m.reason,
+        m.created_by IS NOT NULL, (SELECT string_agg(key, ',' ORDER BY key) FROM jsonb_object_keys(m.context) key))
+    FROM product_stock_movements m JOIN products p ON p.id = m.product_id WHERE m.tenant_id = $1
+    UNION ALL
+    SELECT format('stock %s %s %s', p.sku, s.quantity_on_hand, s.quantity_reserved)
+    FROM product_stock s JOIN products p ON p.id = s.product_id WHERE s.tenant_id = $1
+    UNION ALL
+    SELECT format('item %s v%s %s (%s) %s', p.sku, i.version, i.state ->> 'on_hand', (SELECT string_agg(held ->> 'quantity', ',')
+        FROM jsonb_array_elements(i.state -> 'reservations') held), jsonb_array_length(i.state -> 'done'))
+    FROM stock_items i JOIN products p ON p.id = i.product_id WHERE i.tenant_id = $1
+    UNION ALL
     SELECT format('calendar %s %s %s of %s', s.display_name, c.day, c.booked_minutes, c.working_minutes)
     FROM availability_calendars c JOIN staff_profiles s ON s.id = c.staff_id
     WHERE c.tenant_id = $1 AND (c.booked_minutes <> 0 OR c.working_minutes <> 0)
@@ -43,14 +54,14 @@ const KEPT: &str = "
 
 const TOLD: &str = "
     SELECT format('audit %s %s %s -> %s %s %s', entity, event_type, coalesce(before ->> 'status', before ->> 'points'),
-        coalesce(after ->> 'status', after ->> 'points'), actor_id IS NOT NULL, (SELECT string_agg(key, ',' ORDER BY key)
+        coalesce(after ->> 'status', after ->> 'points', after ->> 'reason'), actor_id IS NOT NULL, (SELECT string_agg(key, ',' ORDER BY key)
         FROM jsonb_object_keys(context) key))
-    FROM audit_log WHERE tenant_id = $1 AND (entity LIKE 'appointments%' OR entity LIKE 'loyalty%') ORDER BY id";
+    FROM audit_log WHERE tenant_id = $1 AND entity ~ '^(appointments|loyalty|product_stock)' ORDER BY id";
 
 const OUTBOX: &str = "
     SELECT format('outbox %s %s %s %s %s', aggregate, event_type, payload ->> 'table', payload ->> 'operation',
-        coalesce(payload -> 'row' ->> 'status', payload -> 'row' ->> 'points'), event_id IS NOT NULL)
-    FROM outbox_events WHERE tenant_id = $1 AND (aggregate LIKE 'appointments%' OR aggregate LIKE 'loyalty%') ORDER BY id";
+        coalesce(payload -> 'row' ->> 'status', payload -> 'row' ->> 'points', payload -> 'row' ->> 'reason'), event_id IS NOT NULL)
+    FROM outbox_events WHERE tenant_id = $1 AND aggregate ~ '^(appointments|loyalty|product_stock)' ORDER BY id";
 
 impl Rows {
     pub async fn of(data_dir: &Path, tenant: Uuid) -> Rows {
@@ -78,7 +89,16 @@ impl Rows {
 
     /// As it was before rows went with events.
     pub async fn lose(data_dir: &Path, tenant: Uuid) {
-        let tables = ["appointments", "loyalty_accounts", "loyalty_ledger", "availability_calendars", "sales_metrics"];
+        let tables = [
+            "appointments",
+            "loyalty_accounts",
+            "loyalty_ledger",
+            "product_stock_movements",
+            "product_stock",
+            "stock_items",
+            "availability_calendars",
+            "sales_metrics",
+        ];
         let deletes = tables.map(|table| format!("DELETE FROM {table} WHERE tenant_id = '{tenant}';")).concat();
         let sql = format!(
             "SET session_replication_role = replica; {deletes} \

@@ -11,6 +11,10 @@ pub struct StockItem {
     pub(super) on_hand: i64,
     /// In the order in which they were made; also those whose time is up while no event says so yet.
     pub(super) reservations: Vec<Reservation>,
+    /// What other software has reserved, as rows say: it never expires, and no command of ours lets go of it. No event
+    /// tells of it, so it is no part of what is kept.
+    #[serde(skip)]
+    pub(super) reserved_elsewhere: i64,
     /// What must not happen twice, oldest first.
     pub(super) done: VecDeque<Done>,
 }
@@ -36,18 +40,24 @@ pub(super) enum Once {
 }
 
 impl StockItem {
+    /// What is known of the item, beside the running sums of its movements, those of other software included.
+    pub fn with_sums(self, on_hand: i64, reserved: i64) -> StockItem {
+        let reserved_elsewhere = (reserved - sum(self.reservations.iter())).max(0);
+        StockItem { on_hand, reserved_elsewhere, ..self }
+    }
+
     pub fn on_hand(&self) -> i64 {
         self.on_hand
     }
 
     /// What the events say is reserved: the running sum of the movements.
     pub fn reserved(&self) -> i64 {
-        sum(self.reservations.iter())
+        self.reserved_elsewhere + sum(self.reservations.iter())
     }
 
     /// Reservations whose time is up don't count, whether or not an event says so yet.
     pub fn reserved_at(&self, now: Timestamp) -> i64 {
-        sum(self.reservations.iter().filter(|reservation| !reservation.is_due(now)))
+        self.reserved_elsewhere + sum(self.reservations.iter().filter(|reservation| !reservation.is_due(now)))
     }
 
     pub fn available_at(&self, now: Timestamp) -> i64 {

@@ -312,3 +312,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_others_have_reserved_is_not_ours_to_take_or_to_keep() {
+    let mut stock = Stock::of(5);
+    let known = stock.items[&SHAMPOO].clone();
+    let item = known.clone().with_sums(8, 2);
+    assert_eq!((item.on_hand(), item.reserved(), item.available_at(stock.now)), (8, 2, 6));
+    let kept: StockItem = serde_json::from_str(&serde_json::to_string(&item).expect("JSON")).expect("an item");
+    assert_eq!(kept.with_sums(8, 0), known.with_sums(8, 0));
+    stock.items.insert(SHAMPOO, item);
+    let more_than_ours = StockCommand::Consume {
+        movement_id: Uuid::from_u128(7),
+        reservation_id: None,
+        lines: Lines::summed([(SHAMPOO, 7)]).expect("a line"),
+    };
+    stock.send(more_than_ours).expect_err("two of eight are somebody else's");
+}
