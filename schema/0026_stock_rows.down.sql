@@ -54,7 +54,7 @@ begin
                     currency, version, created_at, updated_at, cancelled_at, moved_at, buffer_before_minutes,
                     buffer_after_minutes, fee_waived, reason_recorded
                 )
-                select i.tenant_id, i.id, upper(left(replace(i.id::text, '-', ''), 12)), i.customer_id, i.staff_id,
+                select i.tenant_id, i.id, upper(right(i.id::text, 12)), i.customer_id, i.staff_id,
                     i.service_id, i.status, tstzrange(i.slot_start, i.slot_end), i.slot_start, i.slot_end, i.price,
                     i.currency, i.version, i.created_at, i.updated_at, case when i.status = 'cancelled' then i.updated_at end,
                     i.moved_at, coalesce(i.buffer_before, 0), coalesce(i.buffer_after, 0), i.fee_waived, i.reason_recorded

@@ -116,7 +116,10 @@ async fn what_comes_in_behind_a_seal_is_named_wherever_it_claims_to_be_from() {
     assert_eq!(named().await, [-7, 1_001, 1_002, 1_003, 1_004]);
     assert_eq!(seal_all(&database, keys()).await, 0, "nor does it get a seal later");
     write(&superuser, 1).await;
-    assert_eq!(seal_all(&database, keys()).await, 1);
+    // The database's own upkeep has transactions too, and no entry is final while one of them is older.
+    while seal_all(&database, keys()).await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     assert_eq!(named().await, [-7, 1_001, 1_002, 1_003, 1_004]);
 }
 
