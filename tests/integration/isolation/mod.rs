@@ -9,12 +9,15 @@ mod roles;
 mod strangers;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use codeccloud::clock::SystemIds;
-use codeccloud_actors::ports::Ids as _;
+use codeccloud::clock::{SystemClock, SystemIds};
+use codeccloud_actors::ports::{Clock as _, Ids as _};
+use codeccloud_actors::time::DAY_MS;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Salon, Server, TestDir, key, token};
+use crate::support::receiver::Receiver;
+use crate::support::{Mode, Reply, Salon, Server, TestDir, key, token};
 
 /// Of a salon: what each path parameter and id field stands for there.
 type Ids = BTreeMap<&'static str, String>;
@@ -33,9 +36,9 @@ struct Salons {
 }
 
 impl Salons {
-    async fn open() -> Salons {
+    async fn open(mode: Mode) -> Salons {
         let dir = TestDir::new();
-        let server = Server::start(dir.path());
+        let server = mode.start_with(dir.path(), &[("CODECCLOUD_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", "true")]);
         server.ready().await;
         let a = server.salon(dir.path()).await;
         let b = server.salon_named(dir.path(), "atelier-leman").await;
@@ -61,8 +64,25 @@ impl Salons {
         booking["customer"]["id"] = json!(SystemIds.uuid());
         booking["customer"]["lastName"] = json!(name);
         booking["notes"] = json!(name);
+        let webhook =
+            made(server, &owner, "/v1/webhooks", &json!({ "url": Receiver::that_answers(204).url, "eventTypes": [] }))
+                .await;
         let booked = made(server, &owner, "/v1/bookings", &booking).await;
+        let delivery = delivered(server, &owner, &text(&webhook["webhook"]["id"])).await;
+        let product = json!({ "sku": name, "name": name, "price": { "currency": "CHF", "amount": 2450 } });
+        let product = made(server, &owner, "/v1/products", &product).await;
+        let receive = format!("/v1/products/{}/receive", text(&product["id"]));
+        done(server, &owner, &receive, &json!({ "quantity": 100 })).await;
+        let reserve = json!({
+            "lines": [{ "productId": product["id"], "quantity": 10 }],
+            "expiresAt": SystemClock.now().plus_millis(DAY_MS),
+        });
+        let reserved = done(server, &owner, "/v1/stock/reserve", &reserve).await;
         Ids::from([
+            ("webhookId", text(&webhook["webhook"]["id"])),
+            ("deliveryId", delivery),
+            ("productId", text(&product["id"])),
+            ("reservationId", text(&reserved["reservationId"])),
             ("serviceId", text(&service["id"])),
             ("staffId", text(&staff["id"])),
             ("timeOffId", text(&off["id"])),
@@ -87,9 +107,31 @@ impl Salons {
 }
 
 async fn made(server: &Server, owner: &Salon, path: &str, body: &Value) -> Value {
+    answered(server, owner, path, body, 201).await
+}
+
+async fn done(server: &Server, owner: &Salon, path: &str, body: &Value) -> Value {
+    answered(server, owner, path, body, 200).await
+}
+
+async fn answered(server: &Server, owner: &Salon, path: &str, body: &Value, status: u16) -> Value {
     let reply = server.post(owner, path, &key(), body).await;
-    assert_eq!(reply.status, 201, "{path}: {}", reply.text);
+    assert_eq!(reply.status, status, "{path}: {}", reply.text);
     reply.json()
+}
+
+/// The delivery of what has happened, once it has arrived: while it is under way, it changes the salon's rows.
+async fn delivered(server: &Server, owner: &Salon, webhook: &str) -> String {
+    let path = format!("/v1/webhooks/{webhook}/deliveries");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let deliveries = server.get(owner, &path).await.json();
+        if let Some(done) = deliveries["data"].as_array().unwrap().iter().find(|one| one["state"] == "done") {
+            return text(&done["id"]);
+        }
+        assert!(Instant::now() < deadline, "{deliveries}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn text(value: &Value) -> String {

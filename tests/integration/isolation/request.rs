@@ -1,6 +1,9 @@
 //! Requests made from the server's own document, with the ids of a salon wherever one belongs.
 
+use codeccloud::clock::SystemClock;
 use codeccloud::http::Route;
+use codeccloud_actors::ports::Clock as _;
+use codeccloud_actors::time::DAY_MS;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -120,6 +123,7 @@ fn field(name: &str) -> Option<Value> {
         "email" => "anna@example.ch",
         "phone" => "+41 79 000 00 00",
         "currency" => "CHF",
+        "url" => "https://example.ch/hook",
         "role" => "staff",
         _ => return whole(name),
     };
@@ -129,7 +133,8 @@ fn field(name: &str) -> Option<Value> {
 fn whole(name: &str) -> Option<Value> {
     match name {
         "durationMinutes" => Some(json!(30)),
-        "intervals" | "exceptions" => Some(json!([])),
+        "intervals" | "exceptions" | "eventTypes" => Some(json!([])),
+        "expiresAt" => Some(json!(SystemClock.now().plus_millis(DAY_MS))),
         // A user, who is no more a salon's than another's.
         "userId" | "weekly" => Some(Value::Null),
         _ => None,

@@ -8,7 +8,7 @@ use codeccloud_actors::ports::Ids;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Salon, Server, TestDir, connect, key, token, token_of};
+use crate::support::{Mode, Salon, Server, TestDir, connect, in_both_modes, key, token, token_of};
 
 const NOWHERE: &str = "00000000-0000-4000-8000-0000000000ff";
 
@@ -22,10 +22,14 @@ async fn status(server: &Server, caller: &Salon, route: &Route) -> (u16, String)
     (reply.status, format!("{} {}: {}", route.verb.as_str(), route.path, reply.text))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_role_passes_where_the_table_lets_it_and_nowhere_else() {
+in_both_modes!(
+    each_role_passes_where_the_table_lets_it_and_nowhere_else,
+    without_a_token_and_without_a_membership_nothing_but_public_routes_is_open,
+);
+
+async fn each_role_passes_where_the_table_lets_it_and_nowhere_else(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     for role in Role::ALL {
@@ -42,10 +46,9 @@ async fn each_role_passes_where_the_table_lets_it_and_nowhere_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_token_and_without_a_membership_nothing_but_public_routes_is_open() {
+async fn without_a_token_and_without_a_membership_nothing_but_public_routes_is_open(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let nobody = Salon { token: String::new(), ..salon.clone() };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::Method;
 use serde_json::json;
 
-use super::receiver::Receiver;
+use crate::support::receiver::Receiver;
 use crate::support::{Server, TestDir, connect, key};
 
 /// The shortest lease that goes with a call's timeout.

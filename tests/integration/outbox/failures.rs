@@ -7,8 +7,8 @@ use codeccloud::outbox::Schedule;
 use serde_json::{Value, json};
 
 use super::house::{House, Manner, quick};
-use super::receiver::Receiver;
 use crate::support::command_on;
+use crate::support::receiver::Receiver;
 
 fn outbox(house: &House, arguments: &[&str]) -> (bool, String) {
     let mut command: Command = command_on(&house.database.url(), &[]);

@@ -7,6 +7,5 @@ mod house;
 mod mails;
 mod order;
 mod past;
-mod receiver;
 mod sink;
 mod webhooks;

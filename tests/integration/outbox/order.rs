@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::house::{House, Manner, quick};
-use super::receiver::Receiver;
+use crate::support::receiver::Receiver;
 
 const LIFE: [&str; 5] = ["scheduled", "rescheduled", "confirmed", "checked_in", "completed"];
 

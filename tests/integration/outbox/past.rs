@@ -1,9 +1,9 @@
 //! On a database with a past: what was there before the outbox is nobody's business here.
 
 use super::house::{House, Manner};
-use super::receiver::Receiver;
 use super::sink::MailSink;
 use crate::support::Database;
+use crate::support::receiver::Receiver;
 use codeccloud::postgres::schema;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,7 +55,7 @@ impl Drop for MailSink {
 }
 
 /// Whether the reference library accepts a call that was signed with this secret.
-pub fn is_signed(secret: &str, call: &super::receiver::Call) -> bool {
+pub fn is_signed(secret: &str, call: &crate::support::receiver::Call) -> bool {
     let mut checking = python("verify_webhook.py").stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let asked = serde_json::json!({ "secret": secret, "headers": call.headers, "body": call.body });
     checking.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();

@@ -9,8 +9,8 @@ use codeccloud_actors::ids::Version;
 use serde_json::json;
 
 use super::house::{House, Manner, idempotency, quick};
-use super::receiver::Receiver;
 use super::sink::is_signed;
+use crate::support::receiver::Receiver;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_signed_with_the_secret_and_for_a_while_with_the_previous_one() {

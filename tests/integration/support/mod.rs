@@ -4,6 +4,7 @@ pub mod appends;
 pub mod mvp;
 pub mod otlp;
 pub mod pgbouncer;
+pub mod receiver;
 mod redis;
 mod server;
 
