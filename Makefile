@@ -16,7 +16,7 @@ test: toolchain ## Run all tests, against a real PostgreSQL, Redis and browser
 	@scripts/install-test-tools.sh
 	@scripts/run-tests.sh
 
-test-api: toolchain ## Fuzz the API of a real server by its own OpenAPI document; FEATURE_SCALE=off for the other mode
+test-api: toolchain ## Fuzz the API of real servers in both modes by their own OpenAPI document
 	@scripts/install-postgres.sh
 	@scripts/install-test-tools.sh
 	$(CARGO) build --bin codeccloud

@@ -41,7 +41,8 @@ pub fn load_salon(ids: &dyn Ids, stage: Stage, number: u32, staff: u32) -> NewTe
     let mut tenant = salon(
         ids,
         stage,
-        &format!("load-{number}"),
+        // A salon of another size or in another stage is another salon.
+        &format!("load-{number}-{staff}-{}", stage.as_str()),
         &format!("Load {number}"),
         "de-CH",
         &[("Cut", 30, 6_000, 0), ("Colour", 60, 12_000, 0)],

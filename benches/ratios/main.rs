@@ -12,6 +12,8 @@ mod hot_stream;
 mod journal;
 mod latency;
 mod memory;
+mod modes;
+mod mvp;
 mod raw;
 mod replay;
 mod server;
@@ -51,6 +53,9 @@ fn main() {
         }
         if table.wants("bookings") {
             bookings::measure(&mut table).await;
+        }
+        if table.wants("modes") {
+            modes::measure(&mut table).await;
         }
         if table.wants("availability") {
             availability::measure(&mut table).await;

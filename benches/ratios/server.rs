@@ -16,11 +16,18 @@ pub struct Server {
     /// `http://127.0.0.1:PORT`
     pub url: String,
     dir: BenchDir,
+    /// `FEATURE_SCALE`
+    scale: &'static str,
 }
 
 impl Server {
+    /// In scale mode.
     pub fn start(dir: BenchDir) -> Server {
-        let mut child = command(&dir, &["serve", "--demo", "--listen", "127.0.0.1:0"])
+        Server::in_mode(dir, "on")
+    }
+
+    pub fn in_mode(dir: BenchDir, scale: &'static str) -> Server {
+        let mut child = command(&dir, scale, &["serve", "--demo", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -33,7 +40,7 @@ impl Server {
             .expect("the server says where it listens");
         // Whatever it prints later must not block it.
         std::thread::spawn(move || lines.for_each(drop));
-        Server { child, url, dir }
+        Server { child, url, dir, scale }
     }
 
     pub fn address(&self) -> &str {
@@ -42,7 +49,8 @@ impl Server {
 
     /// What a command of the same data directory prints.
     pub fn output(&self, arguments: &[&str]) -> String {
-        let output = command(&self.dir, arguments).stderr(Stdio::null()).output().expect("the command runs");
+        let output =
+            command(&self.dir, self.scale, arguments).stderr(Stdio::null()).output().expect("the command runs");
         let text = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.success(), "codeccloud {arguments:?} failed: {text}");
         text.trim().to_owned()
@@ -56,7 +64,7 @@ impl Server {
     pub async fn load(&self, arguments: &[&str]) -> Value {
         let mut all = vec!["load", "--url", &self.url, "--json"];
         all.extend_from_slice(arguments);
-        let mut command = tokio::process::Command::from(command(&self.dir, &all));
+        let mut command = tokio::process::Command::from(command(&self.dir, self.scale, &all));
         let output = command.stderr(Stdio::null()).output().await.expect("the load tester runs");
         assert!(output.status.success(), "the load tester's check failed: {}", String::from_utf8_lossy(&output.stdout));
         serde_json::from_slice(&output.stdout).expect("a report")
@@ -96,9 +104,9 @@ pub fn resident(pid: u32) -> f64 {
     kib / 1_024.0
 }
 
-fn command(dir: &BenchDir, arguments: &[&str]) -> Command {
+fn command(dir: &BenchDir, scale: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
     command.arg("--data-dir").arg(dir.path()).args(arguments);
-    command.env("FEATURE_SCALE", "on").env_remove("DATABASE_URL");
+    command.env("FEATURE_SCALE", scale).env_remove("DATABASE_URL");
     command
 }

@@ -155,9 +155,7 @@ pub(super) async fn load_access(
     let mut operator = opened.client(DatabaseRole::Operator).await?;
     let mut access = Vec::new();
     for number in 1..=tenants_wanted {
-        // The number of people is part of the name: a salon of another size is another salon.
-        let mut salon = demo::load_salon(&SystemIds, settings.scale.stage_at_creation(), number, staff);
-        salon.slug = format!("{}-{staff}", salon.slug);
+        let salon = demo::load_salon(&SystemIds, settings.scale.stage_at_creation(), number, staff);
         tenants::create(&mut operator, &salon).await?;
         let tenant = tenants::find(&operator, &salon.slug).await?.ok_or("the load tester's tenant is missing")?;
         let token = mint_for(settings, &operator, &tenant, Role::Service, None, &SystemIds).await?;
