@@ -69,6 +69,12 @@ impl Rebuilding<'_> {
         let enter = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0)), \
                      set_config('codeccloud.rebuilding', 'on', true)";
         self.writer.query_typed(enter, &[(&self.tenant_id.to_string(), Type::TEXT)]).await.map_err(store_error)?;
+        // Another node that has started at the same time may have been first.
+        let sql = "SELECT rows_complete FROM tenant_stages WHERE tenant_id = $1";
+        let stage = self.writer.query_typed(sql, &[(&self.tenant_id.0, Type::UUID)]).await.map_err(store_error)?;
+        if stage.first().is_none_or(|row| row.get(0)) {
+            return Ok(());
+        }
         let holds = self.holds().await?;
         self.appointments(&holds).await?;
         self.as_decided::<StockItem>().await?;

@@ -42,8 +42,9 @@ async fn one_trace_goes_from_the_front_end_through_door_actor_and_journal_to_the
     book(&server, &salon).await;
 
     const REQUEST: &str = "POST /v1/bookings";
-    // The booking's event and the calendar's: the one is folded by the summaries, the other by the two read models of time.
-    let complete = |spans: &[Span]| named(spans, "apply").len() == 3 && !named(spans, REQUEST).is_empty();
+    // The booking's event and the calendar's: the one is folded by the summaries and the revenue, the other by the two read
+    // models of time.
+    let complete = |spans: &[Span]| named(spans, "apply").len() == 4 && !named(spans, REQUEST).is_empty();
     let spans = collector.trace(TRACE, complete).await;
     let (request, command) = (the(&spans, REQUEST), the(&spans, "command"));
     let (decide, append) = (the(&spans, "decide"), the(&spans, "append"));
@@ -57,8 +58,8 @@ async fn one_trace_goes_from_the_front_end_through_door_actor_and_journal_to_the
     assert!(applied.iter().all(|span| span.parent_id == request.span_id), "{applied:#?}");
     let mut projections: Vec<&str> = applied.iter().map(|span| span.attributes["projection"].as_str()).collect();
     projections.sort_unstable();
-    assert_eq!(projections, ["appointment_summaries", "availability", "staff_utilisation"]);
-    assert_eq!(spans.len(), 7, "{spans:#?}");
+    assert_eq!(projections, ["appointment_summaries", "availability", "revenue", "staff_utilisation"]);
+    assert_eq!(spans.len(), 8, "{spans:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

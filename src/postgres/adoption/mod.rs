@@ -107,7 +107,9 @@ pub async fn build_index(client: &mut Client, statement: &str) -> Result<(), Err
 /// Applies what is missing. The caller has surveyed the database and found nothing that refuses.
 pub async fn adopt(client: &mut Client, tell: impl FnMut(Applied)) -> Result<Vec<Applied>, SchemaError> {
     schema::create_list(client).await?;
-    steps::apply_all(client, tell).await
+    let applied = steps::apply_all(client, tell).await?;
+    steps::count_totals(client).await.map_err(SchemaError::Totals)?;
+    Ok(applied)
 }
 
 /// Of the rows too, where the login may see them all as it is.

@@ -177,6 +177,30 @@ pub(super) async fn patiently(client: &mut Client, sql: &str) -> Result<(), Erro
     }
 }
 
+/// Counts the totals of rows that are older than they are, a month of a salon at a time.
+pub(in crate::postgres) async fn count_totals(client: &mut Client) -> Result<(), Error> {
+    let mut tries = 1;
+    loop {
+        match count_month(client).await {
+            Ok(true) => tries = 1,
+            Err(error) if gave_way(&error) && tries < TRIES_MAX => {
+                tokio::time::sleep(PAUSE_MAX.min(Duration::from_millis(50) * tries)).await;
+                tries += 1;
+            }
+            outcome => return outcome.map(drop),
+        }
+    }
+}
+
+/// False: nothing was left.
+async fn count_month(client: &mut Client) -> Result<bool, Error> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(LOCK_WAIT).await?;
+    let counted = transaction.query_typed("select app_private.count_next_totals()", &[]).await?;
+    transaction.commit().await?;
+    Ok(counted.first().is_some_and(|row| row.get(0)))
+}
+
 async fn once(client: &mut Client, sql: &str) -> Result<(), Error> {
     let transaction = exclusive(client).await?;
     transaction.batch_execute(LOCK_WAIT).await?;
