@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use crate::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
 use crate::money::Money;
 use crate::stage::Stage;
-use crate::time::{Slot, Timestamp};
+use crate::time::{DAY_MS, Slot, Timestamp};
 
 #[derive(Debug, Clone)]
 pub struct TenantReference {
@@ -21,7 +21,7 @@ pub struct TenantReference {
     pub zone: TimeZone,
     /// As memory has it: whoever writes finds the true one in its transaction.
     pub stage: Stage,
-    /// How far ahead a booking may start, in days; `None` is without limit.
+    /// How far ahead a booking may start, in days, where the salon has a say in it.
     pub horizon_days: Option<u32>,
     pub loyalty: LoyaltyRules,
     pub services: HashMap<ServiceId, Service>,
@@ -30,6 +30,20 @@ pub struct TenantReference {
     pub members: HashMap<UserId, Member>,
     /// Tokens of these users that were issued before are void.
     pub revocations: HashMap<UserId, Timestamp>,
+}
+
+/// Ten years. Whatever starts later is a slip of the pen, and each month ahead is a partition for everybody.
+const HORIZON_DAYS_MAX: u32 = 3_653;
+
+impl TenantReference {
+    pub fn latest_start(&self, now: Timestamp) -> Timestamp {
+        now.plus_millis(i64::from(self.horizon()) * DAY_MS)
+    }
+
+    /// In days.
+    pub fn horizon(&self) -> u32 {
+        self.horizon_days.unwrap_or(HORIZON_DAYS_MAX).min(HORIZON_DAYS_MAX)
+    }
 }
 
 #[derive(Debug, Clone)]

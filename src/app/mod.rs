@@ -195,6 +195,7 @@ impl App {
             sessions: stores.sessions.clone(),
             answers: stores.answers,
             committed: Box::new(move || wake_outbox.committed()),
+            clock: clock.clone(),
             ids: ids.clone(),
         });
         let transactional = TransactionalQueries::new(TransactionalQueryPorts {

@@ -18,7 +18,12 @@ pub(super) async fn run(owner: &mut Client, dry_run: bool, as_json: bool) -> Out
     let (outcome, message) = match survey.standing {
         Standing::NoMvp => ("refused", "this is not the MVP's database: `schema apply` makes a fresh one"),
         Standing::Ours => ("refused", "our own migrations have made this database: there is nothing to adopt"),
-        Standing::Adopted => ("adopted", "the database is adopted already: there is nothing to do"),
+        Standing::Adopted => {
+            if !dry_run {
+                adoption::count_totals(owner).await.map_err(explained)?;
+            }
+            ("adopted", "the database is adopted already: there is nothing to do")
+        }
         Standing::Mvp | Standing::Begun if survey.is_refused() && !dry_run => {
             ("refused", "nothing was changed: mend what refuses first")
         }

@@ -15,10 +15,10 @@ use codeccloud_actors::command::Command;
 use codeccloud_actors::envelope::{Metadata, Origin};
 use codeccloud_actors::ids::{AggregateType, BookingId, CommandId, CustomerId, NodeId, TenantId};
 use codeccloud_actors::metrics_catalogue as names;
-use codeccloud_actors::ports::{IdempotencyStore, Ids, StoreError, StoredAnswer};
+use codeccloud_actors::ports::{Clock, IdempotencyStore, Ids, StoreError, StoredAnswer};
 use codeccloud_actors::reference::TenantReference;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Submission};
-use codeccloud_actors::sagas::booking::BookingCommand;
+use codeccloud_actors::sagas::booking::{self, BookingCommand};
 use codeccloud_actors::stage::Stage;
 use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
@@ -64,6 +64,7 @@ pub struct CommandPorts {
     pub answers: Arc<dyn Answers>,
     /// Told of each command that was carried out: its rows have left something in the outbox.
     pub committed: Box<dyn Fn() + Send + Sync>,
+    pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
 }
 
@@ -126,6 +127,7 @@ impl StagedCommands {
             Err(CommandError::IdempotencyConflict) => "key_conflict",
             Err(CommandError::Unavailable { .. }) => "unavailable",
             Err(CommandError::Timeout) => "timeout",
+            Err(CommandError::ChangedElsewhere) => "changed_elsewhere",
             Err(CommandError::Forbidden) => "forbidden",
             Err(CommandError::Internal(_)) => "failed",
         };
@@ -205,13 +207,17 @@ impl StagedCommands {
         }
     }
 
-    /// Sees to it that there is a partition for the row that the command leads to.
+    /// Sees to it that there is a partition for the row that the command leads to, unless it is refused in any case: nobody
+    /// is to have partitions made for what can't be booked.
     async fn make_room(&self, command: &Command, reference: &TenantReference) -> Result<(), CommandError> {
         let (Command::Booking(_, BookingCommand::Create { slot, .. } | BookingCommand::Reschedule { slot, .. }), true) =
             (command, reference.stage != Stage::Retired)
         else {
             return Ok(());
         };
+        if booking::check_slot(*slot, reference, self.ports.clock.now()).is_err() {
+            return Ok(());
+        }
         self.ports.months.ensure(slot.start).await.map_err(|away| unavailable(&away))
     }
 
@@ -251,6 +257,7 @@ impl StagedCommands {
                 let answer = respond(&Verdict::Refused(&StaffRefusal::SlotTaken.into())).answer;
                 Ok(Answered { answer, replayed: false })
             }
+            ExecutionError::RowChanged => Err(CommandError::ChangedElsewhere.into()),
             ExecutionError::Forbidden => Err(CommandError::Forbidden.into()),
             ExecutionError::Duplicate(stored) => {
                 let ours = stored.command_id == command_id;

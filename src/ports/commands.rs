@@ -89,6 +89,8 @@ pub enum CommandError {
     Timeout,
     #[error("the caller may not do this")]
     Forbidden,
+    #[error("other software has changed it: look at it again")]
+    ChangedElsewhere,
     #[error("{0}")]
     Internal(String),
 }

@@ -12,6 +12,7 @@ mod door;
 mod embedded;
 mod feed;
 mod feed_running;
+mod foreign;
 mod isolation;
 mod journal;
 mod law;

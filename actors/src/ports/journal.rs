@@ -137,6 +137,9 @@ pub enum AppendError {
     /// A row that other software wrote is where a row of this append has to go. Nothing was written.
     #[error("a row is in the way")]
     RowInTheWay,
+    /// Other software has changed a row, or taken it away, so that this append's change doesn't fit it. Nothing was written.
+    #[error("other software has changed a row")]
+    RowChanged,
     /// The database refuses this append, and would refuse it again. Nothing was written.
     #[error("the append was rejected: {0}")]
     Rejected(String),

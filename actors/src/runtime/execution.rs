@@ -67,6 +67,9 @@ pub enum ExecutionError {
     /// Nothing was written; other software holds what was asked for.
     #[error("a row is in the way")]
     RowInTheWay,
+    /// Nothing was written; other software has changed what the events are about.
+    #[error("other software has changed it")]
+    RowChanged,
     #[error("the command was answered before")]
     Duplicate(StoredAnswer),
     /// Nothing was written; later it may work.
@@ -88,6 +91,7 @@ impl ExecutionError {
             ExecutionError::CustomerMoved
             | ExecutionError::StageEnded
             | ExecutionError::RowInTheWay
+            | ExecutionError::RowChanged
             | ExecutionError::Forbidden
             | ExecutionError::Unavailable { .. }
             | ExecutionError::Timeout
@@ -107,6 +111,7 @@ impl From<AppendError> for ExecutionError {
             AppendError::CustomerMoved => ExecutionError::CustomerMoved,
             AppendError::StageEnded => ExecutionError::StageEnded,
             AppendError::RowInTheWay => ExecutionError::RowInTheWay,
+            AppendError::RowChanged => ExecutionError::RowChanged,
             AppendError::Duplicate(stored) => ExecutionError::Duplicate(stored),
             AppendError::Rejected(reason) => ExecutionError::Internal(reason),
             AppendError::QueueFull => ExecutionError::unavailable(error.to_string()),

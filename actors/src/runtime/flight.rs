@@ -120,6 +120,7 @@ fn outdates(error: &AppendError, refused: bool) -> bool {
         AppendError::CustomerMoved
         | AppendError::StageEnded
         | AppendError::RowInTheWay
+        | AppendError::RowChanged
         | AppendError::Rejected(_)
         | AppendError::Unavailable(_) => !refused,
         // Was never on its way, so the state isn't ahead.

@@ -146,6 +146,7 @@ impl Runtime {
                 ExecutionError::CustomerMoved
                 | ExecutionError::StageEnded
                 | ExecutionError::RowInTheWay
+                | ExecutionError::RowChanged
                 | ExecutionError::Forbidden
                 | ExecutionError::Duplicate(_)
                 | ExecutionError::Unavailable { .. }

@@ -38,6 +38,7 @@ impl From<CommandError> for Problem {
             CommandError::Unavailable { reason, retry_after_seconds } => {
                 unavailable(&reason, retry_after_seconds.max(1))
             }
+            CommandError::ChangedElsewhere => Problem::new(Slug::Conflict, error.to_string()),
             CommandError::Forbidden => Problem::new(Slug::Forbidden, error.to_string()),
             CommandError::Timeout => unavailable("the deadline passed", RETRY_AFTER_SECONDS),
             CommandError::Internal(cause) => Problem::internal(&cause),

@@ -108,8 +108,13 @@ pub async fn build_index(client: &mut Client, statement: &str) -> Result<(), Err
 pub async fn adopt(client: &mut Client, tell: impl FnMut(Applied)) -> Result<Vec<Applied>, SchemaError> {
     schema::create_list(client).await?;
     let applied = steps::apply_all(client, tell).await?;
-    steps::count_totals(client).await.map_err(SchemaError::Totals)?;
+    count_totals(client).await?;
     Ok(applied)
+}
+
+/// Counts what is left to count of earlier bookings, after an adoption that was interrupted.
+pub async fn count_totals(client: &mut Client) -> Result<(), SchemaError> {
+    steps::count_totals(client).await.map_err(SchemaError::Totals)
 }
 
 /// Of the rows too, where the login may see them all as it is.

@@ -165,7 +165,7 @@ impl Lane {
                     (first, second) => work.parts.extend([second, first]),
                 }
             }
-            Refused::Faulty(_) | Refused::RowInTheWay if part.len() > 1 => {
+            Refused::Faulty(_) | Refused::RowInTheWay | Refused::RowChanged(_) if part.len() > 1 => {
                 let mut first = part;
                 let second = first.split_off(first.len() / 2);
                 work.parts.extend([second, first]);
@@ -175,6 +175,10 @@ impl Lane {
                 fail_all(part, &AppendError::Rejected(reason));
             }
             Refused::RowInTheWay => fail_all(part, &AppendError::RowInTheWay),
+            Refused::RowChanged(reason) => {
+                tracing::warn!(lane = self.name, %reason, "other software has changed a row that events are about");
+                fail_all(part, &AppendError::RowChanged);
+            }
             Refused::Transient(reason) | Refused::Unavailable(reason) => {
                 fail_all(part, &AppendError::Unavailable(reason));
             }
@@ -378,7 +382,7 @@ fn finish(queued: Queued, result: Result<Committed, AppendError>) {
         Err(AppendError::Conflict | AppendError::CustomerMoved) => "conflict",
         Err(AppendError::Duplicate(_)) => "duplicate",
         Err(AppendError::StageEnded) => "stage_ended",
-        Err(AppendError::Rejected(_) | AppendError::RowInTheWay) => "rejected",
+        Err(AppendError::Rejected(_) | AppendError::RowInTheWay | AppendError::RowChanged) => "rejected",
         Err(AppendError::QueueFull | AppendError::Unavailable(_)) => "unavailable",
         Err(AppendError::Unknown(_)) => "unknown",
     };

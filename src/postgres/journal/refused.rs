@@ -17,6 +17,8 @@ pub(super) enum Refused {
     StageEnded(String),
     /// A row that other software wrote.
     RowInTheWay,
+    /// Other software has changed a row, or taken it away: the change doesn't fit it any more.
+    RowChanged(String),
     /// Worth another try as it is.
     Transient(String),
     /// Somebody holds a lock that the batch needs, and doesn't let go.
@@ -50,6 +52,11 @@ impl Refused {
             },
             "CC003" => Refused::StageEnded(detail.to_owned()),
             _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
+            // Not where it was, or in a status from which the MVP's own trigger knows no way.
+            "CC004" => Refused::RowChanged(described(error)),
+            _ if *code == SqlState::CHECK_VIOLATION || *code == SqlState::RAISE_EXCEPTION => {
+                Refused::RowChanged(described(error))
+            }
             "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
             _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
                 Refused::Transient(described(error))

@@ -6,6 +6,7 @@ use codeccloud_actors::time::Timestamp;
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use tokio_postgres::types::Type;
 
 use crate::commands::Months;
 use crate::postgres::types::PgDate;
@@ -29,13 +30,16 @@ impl PostgresMonths {
     }
 
     async fn make(&self, month: Date) -> Result<(), tokio_postgres::Error> {
-        let owner = self.database.connect(DatabaseRole::Owner).await?;
+        let mut owner = self.database.connect(DatabaseRole::Owner).await?;
+        let transaction = owner.transaction().await?;
         // Attaching a partition waits for writers, and others wait behind it.
-        owner.batch_execute("SET lock_timeout = '2s'").await?;
-        owner.execute("SELECT app_private.create_appointments_partition($1)", &[&PgDate(month)]).await?;
+        transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
+        let create = "SELECT app_private.create_appointments_partition($1)";
+        transaction.query_typed(create, &[(&PgDate(month), Type::DATE)]).await?;
+        transaction.commit().await?;
         let partitions = "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid \
                           WHERE inhparent = 'public.appointments'::regclass";
-        let rows = owner.query(partitions, &[]).await?;
+        let rows = owner.query_typed(partitions, &[]).await?;
         let names = rows.iter().map(|row| row.get(0)).collect();
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
         Ok(())

@@ -6,6 +6,7 @@ mod owners;
 mod pooler;
 mod rows;
 mod serving;
+mod totals;
 mod writers;
 
 use std::process::{Command, Output};

@@ -11,20 +11,27 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use self::pair::{Pair, Step};
-use self::rows::Rows;
+use self::pair::{Pair, Step, Time};
+use self::rows::{Rows, superuser};
 use self::stock::{each_kind, stock_step};
-use crate::support::{Mode, TestDir};
+use crate::support::{Mode, TestDir, totals};
 
 /// Cases of commands; each takes two salons of its own.
 const CASES: u32 = 12;
 
+fn time() -> impl Strategy<Value = Time> {
+    let edge = (0..Time::EDGES.len(), 0..16_i64);
+    prop_oneof![
+        (0..3_i64, 0..12_i64).prop_map(|(day, number)| Time::Workday { day, number }),
+        edge.prop_map(|(edge, quarters)| Time::Edge { at: Time::EDGES[edge], quarters }),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let slot = (0..2_usize, 0..3_i64, 0..12_i64);
     let nth = 0..6_usize;
     let step = prop_oneof![
-        4 => slot.clone().prop_map(|(person, day, number)| Step::Book { person, day, number }),
-        2 => (nth.clone(), slot).prop_map(|(nth, (_, day, number))| Step::Move { nth, day, number }),
+        6 => (0..3_usize, time()).prop_map(|(person, time)| Step::Book { person, time }),
+        3 => (nth.clone(), time()).prop_map(|(nth, time)| Step::Move { nth, time }),
         1 => (nth.clone(), any::<bool>()).prop_map(|(nth, waive_fee)| Step::Cancel { nth, waive_fee }),
         4 => (nth.clone(), 0..4_usize).prop_map(|(nth, which)| {
             Step::Advance { nth, step: ["confirm", "check-in", "complete", "no-show"][which] }
@@ -48,6 +55,9 @@ async fn rows_are_the_same_whoever_writes_them() {
         let pair = outcome.map_err(TestCaseError::fail)?;
         prop_assert_eq!(&pair.transactional, &pair.dual_written);
         prop_assert_eq!(&pair.shown[0], &pair.shown[1]);
+        for [kept, counted] in &pair.totals {
+            prop_assert_eq!(kept, counted, "the totals that are kept, and those that the rows add up to");
+        }
         Ok(())
     });
     law.unwrap();
@@ -78,10 +88,17 @@ async fn totals_agree_with_a_recount_whoever_changes_rows() {
     let server = Mode::Scale.start(dir.path());
     server.ready().await;
     let busy = Pair::busy(&server, dir.path()).await;
+    let client = superuser(dir.path()).await;
     for tenant in busy {
-        let counted = Rows::totals(dir.path(), tenant).await;
+        let counted = totals::counted(&client, tenant).await;
         assert!(counted.iter().any(|total| total.starts_with("sales")), "{counted:?}");
-        Rows::recount(dir.path(), tenant).await;
-        assert_eq!(Rows::totals(dir.path(), tenant).await, counted, "of tenant {tenant}");
+        assert_eq!(totals::kept(&client, tenant).await, counted, "of tenant {tenant}");
+    }
+    // Another zone has other days; the one across the date line, other months too.
+    let zone = "UPDATE tenant_settings SET time_zone = $2 WHERE tenant_id = $1";
+    for (tenant, zone_name) in busy.into_iter().zip(["Pacific/Auckland", "America/Los_Angeles"]) {
+        client.execute(zone, &[&tenant, &zone_name]).await.unwrap();
+        let counted = totals::counted(&client, tenant).await;
+        assert_eq!(totals::kept(&client, tenant).await, counted, "in {zone_name}");
     }
 }

@@ -8,6 +8,7 @@ use codeccloud::postgres::embedded::url_of;
 use codeccloud::postgres::{DatabaseRole, tenants};
 use codeccloud_actors::ports::Ids;
 use codeccloud_actors::stage::Stage;
+use codeccloud_actors::time::Timestamp;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -15,12 +16,13 @@ use uuid::Uuid;
 use super::figures::figures;
 use super::rows::{Rows, superuser};
 use super::stock::{Shelf, StockStep};
+use crate::support::totals::{counted, kept};
 use crate::support::{Reply, Salon, Server, database_of, key};
 
 #[derive(Debug, Clone)]
 pub enum Step {
-    Book { person: usize, day: i64, number: i64 },
-    Move { nth: usize, day: i64, number: i64 },
+    Book { person: usize, time: Time },
+    Move { nth: usize, time: Time },
     Cancel { nth: usize, waive_fee: bool },
     Advance { nth: usize, step: &'static str },
     Redeem { nth: usize, points: u32 },
@@ -28,11 +30,46 @@ pub enum Step {
     Stock(StockStep),
 }
 
+/// When a booking is to be.
+#[derive(Debug, Clone, Copy)]
+pub enum Time {
+    Workday {
+        day: i64,
+        number: i64,
+    },
+    /// Where a day, a month or an hour begins or ends; so many quarters of an hour later.
+    Edge {
+        at: &'static str,
+        quarters: i64,
+    },
+}
+
+impl Time {
+    /// Local midnight at a month's end in Zurich and in UTC, and the nights in which clocks change.
+    pub const EDGES: [&str; 4] =
+        ["2031-06-30T21:00:00Z", "2031-07-31T23:00:00Z", "2031-10-25T21:45:00Z", "2031-03-29T22:45:00Z"];
+
+    fn put(self, salon: &Salon, body: &mut Value) {
+        match self {
+            Time::Workday { day, number } => {
+                let slot = salon.booking(0, day, number);
+                (body["slotStart"], body["slotEnd"]) = (slot["slotStart"].clone(), slot["slotEnd"].clone());
+            }
+            Time::Edge { at, quarters } => {
+                let start = at.parse::<Timestamp>().unwrap().plus_minutes(quarters * 15);
+                (body["slotStart"], body["slotEnd"]) = (json!(start), json!(start.plus_minutes(90)));
+            }
+        }
+    }
+}
+
 pub struct Pair {
     pub transactional: Rows,
     pub dual_written: Rows,
     /// What each salon shows of its stock and of its figures.
     pub shown: [String; 2],
+    /// Of each salon, as they are kept and as its rows add up.
+    pub totals: Vec<[Vec<String>; 2]>,
 }
 
 impl Pair {
@@ -56,7 +93,13 @@ impl Pair {
                 bookings.push([one.json()["booking"].clone(), other.json()["booking"].clone()]);
             }
         }
+        let client = superuser(data_dir).await;
+        let mut totals = Vec::new();
+        for salon in &salons {
+            totals.push([kept(&client, id(salon)).await, counted(&client, id(salon)).await]);
+        }
         Ok(Pair {
+            totals,
             transactional: Rows::of(data_dir, id(&salons[0])).await,
             dual_written: Rows::of(data_dir, id(&salons[1])).await,
             shown: [shown(server, &salons[0], &shelves[0]).await, shown(server, &salons[1], &shelves[1]).await],
@@ -103,6 +146,8 @@ impl Pair {
 async fn salon(server: &Server, data_dir: &Path, stage: Stage) -> Salon {
     let mut operator = database_of(&url_of(data_dir).unwrap()).connect(DatabaseRole::Operator).await.unwrap();
     let mut tenant = demo::salons(&SystemIds, stage).remove(0);
+    // Without hours on record a person is there day and night.
+    tenant.staff.iter_mut().skip(1).for_each(|person| person.hours.clear());
     tenant.slug = format!("salon-{}", SystemIds.uuid());
     assert!(tenants::create(&mut operator, &tenant).await.unwrap());
     let salon = server.salon_named(data_dir, &tenant.slug).await;
@@ -125,15 +170,16 @@ async fn asked(
 ) -> Option<Reply> {
     let booking = |nth: usize| bookings.get(nth % bookings.len().max(1)).map(|both| &both[which]);
     let (path, body) = match *step {
-        Step::Book { person, day, number: slot } => {
-            let mut body = salon.booking(person, day, slot);
+        Step::Book { person, time } => {
+            let mut body = salon.booking(person, 0, 0);
+            time.put(salon, &mut body);
             body["customer"]["id"] = json!(Uuid::from_u128(0x4000_8000_0000_0000_0000 + number as u128));
             ("/v1/bookings".to_owned(), body)
         }
-        Step::Move { nth, day, number } => {
+        Step::Move { nth, time } => {
             let booking = booking(nth)?;
-            let to = salon.booking(0, day, number);
-            let body = json!({ "bookingId": booking["id"], "slotStart": to["slotStart"], "slotEnd": to["slotEnd"] });
+            let mut body = json!({ "bookingId": booking["id"] });
+            time.put(salon, &mut body);
             (of(booking, "reschedule"), body)
         }
         Step::Cancel { nth, waive_fee } => {

@@ -106,15 +106,6 @@ impl Rows {
         );
         superuser(data_dir).await.batch_execute(&sql).await.unwrap();
     }
-
-    pub async fn totals(data_dir: &Path, tenant: Uuid) -> Vec<String> {
-        let all = texts(&superuser(data_dir).await, KEPT, tenant).await;
-        all.into_iter().filter(|row| row.starts_with("calendar") || row.starts_with("sales")).collect()
-    }
-
-    pub async fn recount(data_dir: &Path, tenant: Uuid) {
-        superuser(data_dir).await.execute("SELECT app_private.recount_totals($1)", &[&tenant]).await.unwrap();
-    }
 }
 
 pub async fn superuser(data_dir: &Path) -> Client {

@@ -7,6 +7,7 @@ pub mod pgbouncer;
 pub mod receiver;
 mod redis;
 mod server;
+pub mod totals;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,7 +2,7 @@ use jiff::tz::TimeZone;
 
 use crate::ids::{BookingId, StaffId};
 use crate::reference::{Service, StaffMember, TenantReference};
-use crate::time::{DAY_MS, MINUTE_MS, Slot, Timestamp};
+use crate::time::{MINUTE_MS, Slot, Timestamp};
 
 use super::{Buffers, Calendar, StaffRefusal, WorkingWindows, local_days};
 
@@ -47,10 +47,7 @@ pub fn bookable_slots(
     let Some(span) = Slot::new(query.span.start.max(query.now), query.span.end).filter(|_| offered) else {
         return Vec::new();
     };
-    let latest_start = match reference.horizon_days {
-        Some(days) => query.now.plus_millis(i64::from(days) * DAY_MS),
-        None => Timestamp::MAX,
-    };
+    let latest_start = reference.latest_start(query.now);
     // The windows end with the span, so a slot that sticks out of it is refused by the check.
     let windows = WorkingWindows::within(span, &member.availability, &reference.zone);
     let openings = Openings { calendar, windows, buffers: Buffers::of(service), moving: None };

@@ -37,7 +37,7 @@ pub(super) fn decide(
             }
             let service = active_service(&context.reference, service_id)?;
             check_staff(&context.reference, staff_id)?;
-            check_slot(slot, context, now)?;
+            check_slot(slot, &context.reference, now)?;
             check_terms(slot, price, service, context)?;
             let (service_id, customer_id) = (Some(service_id), Some(customer_id));
             let day = slot.start.date_in(&context.reference.zone);
@@ -47,7 +47,7 @@ pub(super) fn decide(
         }
         BookingCommand::Reschedule { booking_id, slot: to } => {
             let booking = booking_in(&[Scheduled, Confirmed], "rescheduled")?;
-            check_slot(to, context, now)?;
+            check_slot(to, &context.reference, now)?;
             let service = booking.service_id.and_then(|id| context.reference.services.get(&id));
             if let Some(service) = service {
                 check_length(to, service, context)?;
@@ -123,19 +123,18 @@ fn check_staff(reference: &TenantReference, staff_id: StaffId) -> Result<(), Ref
     }
 }
 
-fn check_slot(slot: Slot, context: &Context, now: Timestamp) -> Result<(), Refusal> {
+/// What holds for every slot, whoever asks for it and whatever else there is.
+pub fn check_slot(slot: Slot, reference: &TenantReference, now: Timestamp) -> Result<(), Refusal> {
     if slot.start < now.plus_minutes(-PAST_GRACE_MINUTES) {
         return Err(invalid("slotStart", "lies in the past".to_owned()));
     }
     if slot.end > slot.start.plus_millis(DAY_MS) {
         return Err(invalid("slotEnd", "lies more than 24 hours after the start".to_owned()));
     }
-    match context.reference.horizon_days {
-        Some(days) if slot.start > now.plus_millis(i64::from(days) * DAY_MS) => {
-            Err(invalid("slotStart", format!("lies more than {days} days ahead")))
-        }
-        Some(_) | None => Ok(()),
+    if slot.start > reference.latest_start(now) {
+        return Err(invalid("slotStart", format!("lies more than {} days ahead", reference.horizon())));
     }
+    Ok(())
 }
 
 /// Staff and front-ends agree on length and price as they like; a customer takes what the service says.

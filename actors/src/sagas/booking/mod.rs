@@ -13,6 +13,7 @@ mod state;
 mod tests;
 
 pub use commands::{BookingCommand, BookingRefusal};
+pub use decide::check_slot;
 pub use events::{
     BookingCancelled, BookingCheckedIn, BookingCompleted, BookingConfirmed, BookingEvent, BookingNoShow,
     BookingRescheduled, BookingScheduled,

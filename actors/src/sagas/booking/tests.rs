@@ -200,8 +200,9 @@ fn times_have_limits_whoever_asks() {
     }
     let mut unlimited = context(Role::Service);
     Arc::get_mut(&mut unlimited.reference).expect("not shared").horizon_days = None;
-    let far = create(slot_in(10 * 365 * DAY_MS / 60_000, 60), PRICE);
-    assert!(BookingSaga::default().decide(&far, &unlimited, now()).is_ok());
+    let in_days = |days: i64| create(slot_in(days * DAY_MS / 60_000, 60), PRICE);
+    assert!(BookingSaga::default().decide(&in_days(10 * 365), &unlimited, now()).is_ok());
+    assert!(BookingSaga::default().decide(&in_days(11 * 365), &unlimited, now()).is_err());
 }
 
 #[test]
