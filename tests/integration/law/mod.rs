@@ -43,6 +43,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..30)
 }
 
+/// A booking over each edge, moved over the next one; each ends otherwise, and the last one stands.
+fn across_each_edge() -> impl Iterator<Item = Step> {
+    let over = |edge: usize| Time::Edge { at: Time::EDGES[edge % Time::EDGES.len()], quarters: 0 };
+    let ends: [&[&str]; 4] = [&["cancel"], &["check-in", "no-show"], &["confirm", "check-in", "complete"], &[]];
+    ends.into_iter().enumerate().flat_map(move |(nth, ends)| {
+        let moved = [Step::Book { person: 1, time: over(nth) }, Step::Move { nth, time: over(nth + 1) }];
+        let ended = ends.iter().map(move |step| match *step {
+            "cancel" => Step::Cancel { nth, waive_fee: false },
+            step => Step::Advance { nth, step },
+        });
+        moved.into_iter().chain(ended)
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_the_same_whoever_writes_them() {
     let dir = TestDir::new();
@@ -61,10 +75,17 @@ async fn rows_are_the_same_whoever_writes_them() {
         Ok(())
     });
     law.unwrap();
-    let each: Vec<Step> = each_kind().into_iter().map(Step::Stock).collect();
+    // What chance may leave out.
+    let stock = each_kind().into_iter().map(Step::Stock);
+    let each: Vec<Step> = stock.chain(across_each_edge()).collect();
     let pair = Pair::new(&server, dir.path(), &each).await.unwrap();
     assert_eq!(pair.transactional, pair.dual_written);
     assert_eq!(pair.shown[0], pair.shown[1]);
+    let days = pair.totals[0][1].iter().filter(|total| total.starts_with("calendar")).count();
+    assert!(days >= 4, "{days} days: no slot crosses midnight");
+    for [kept, counted] in &pair.totals {
+        assert_eq!(kept, counted);
+    }
     // Those of all cases, made anew by a server that finds none.
     pairs.extend(Rows::tenants(dir.path(), "scale").await);
     let mut before = Vec::new();
