@@ -2,19 +2,12 @@
 //! beside them the transaction that the MVP makes of a booking, in pgbench on a database as deployments have it.
 
 use super::database::BenchDir;
-use super::mvp::MvpDatabase;
+use super::mvp::{MvpDatabase, Shape};
 use super::server::Server;
 use super::table::{Bar, Rounds, Table};
 
 const ROUNDS: usize = 3;
 const SECONDS: u32 = 6;
-
-#[derive(Clone, Copy)]
-pub struct Shape {
-    pub salons: u32,
-    /// In each salon.
-    pub staff: u32,
-}
 
 const SHAPES: [Shape; 3] =
     [Shape { salons: 1, staff: 50 }, Shape { salons: 1, staff: 1_000 }, Shape { salons: 20, staff: 50 }];

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use codeccloud::postgres::embedded::EmbeddedPostgres;
 
 use super::database::{BenchDir, as_superuser, connect};
-use super::modes::Shape;
 
 const PLATFORM: &str = include_str!("../../tests/integration/support/mvp/platform.sql");
 const SCHEMA: &str = include_str!("../../tests/integration/support/mvp/schema.sql");
@@ -16,6 +15,13 @@ const CLIENTS: u32 = 32;
 /// Days that bookings lie in, and half hours of each.
 const DAYS: u64 = 730;
 const HALF_HOURS: u64 = 20;
+
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub salons: u32,
+    /// In each salon.
+    pub staff: u32,
+}
 
 pub struct MvpDatabase {
     postgres: EmbeddedPostgres,

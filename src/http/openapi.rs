@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::idempotency::{KEY_LENGTH_MAX, KEY_LENGTH_MIN};
@@ -198,9 +198,4 @@ fn success_headers(route: &Route) -> Value {
 
 fn json_content(schema: SchemaOf, schemas: &mut SchemaGenerator) -> Value {
     json!({ "application/json": { "schema": schema(schemas) } })
-}
-
-/// What a calendar day is in the document.
-pub fn calendar_day(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date", "examples": ["2030-01-31"] })
 }

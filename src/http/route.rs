@@ -3,7 +3,7 @@
 
 use actix_web::http::Method;
 use codeccloud_actors::envelope::Role;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::problem::Slug;
 
@@ -171,4 +171,9 @@ pub const fn created<T: JsonSchema>() -> Success {
 
 pub const fn text(media_type: &'static str) -> Success {
     Success { status: 200, content: Content::Text(media_type) }
+}
+
+/// What a calendar day is in the document.
+pub fn calendar_day(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date", "examples": ["2030-01-31"] })
 }

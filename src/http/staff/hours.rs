@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, LocalTime};
 use crate::http::extractors::Body;
-use crate::http::openapi::calendar_day;
 use crate::http::problem::Problem;
+use crate::http::route::calendar_day;
 use crate::http::session::Session;
 use crate::http::validate::{FieldErrors, Validate};
 use crate::http::{Door, etag};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::Door;
 use crate::http::extractors::Query;
-use crate::http::openapi::calendar_day;
 use crate::http::paging::Listing;
 use crate::http::problem::Problem;
+use crate::http::route::calendar_day;
 use crate::http::session::Session;
 use crate::http::validate::{FieldErrors, Validate};
 use crate::ports;
