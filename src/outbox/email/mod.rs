@@ -17,8 +17,8 @@ use self::mail::Mail;
 use self::smtp::Smtp;
 use super::delivery::{Delivery, Outcome};
 use super::entry::BookingChange;
+use super::sending::Sender;
 use super::store::OutboxStore;
-use super::worker::Sender;
 use crate::ports::{Customers, CustomersError};
 
 /// What becomes of a booking that customers are told.

@@ -21,7 +21,7 @@ pub use signature::SigningSecret;
 
 use self::call::{CallError, Reply};
 use super::delivery::{Delivery, Message, Outcome};
-use super::worker::Sender;
+use super::sending::Sender;
 use crate::vault::{MasterKeys, SealedSecret};
 
 /// The endpoints, of all tenants.

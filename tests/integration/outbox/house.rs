@@ -43,6 +43,9 @@ pub struct Manner {
     pub lease: Duration,
     pub allow_private: bool,
     pub call_timeout: Duration,
+    pub smtp_timeout: Duration,
+    pub poll: Duration,
+    pub senders: usize,
 }
 
 impl Default for Manner {
@@ -53,6 +56,9 @@ impl Default for Manner {
             lease: Duration::from_secs(10),
             allow_private: true,
             call_timeout: Duration::from_secs(5),
+            smtp_timeout: Duration::from_secs(5),
+            poll: Duration::from_millis(20),
+            senders: 16,
         }
     }
 }
@@ -107,7 +113,7 @@ impl House {
         House { database, rows, tenant_id, manager, vault, staff_id, service_id }
     }
 
-    pub fn worker(&self, manner: Manner) -> OutboxWorker {
+    pub async fn worker(&self, manner: Manner) -> OutboxWorker {
         let pool = self.database.pool(DatabaseRole::Outbox);
         let store: Arc<dyn OutboxStore> = Arc::new(PostgresOutbox::new(pool.clone()));
         let email = manner.smtp_port.map(|port| {
@@ -117,7 +123,7 @@ impl House {
                 encryption: SmtpEncryption::None,
                 credentials: None,
                 from: "no-reply@codeccloud.test".to_owned(),
-                timeout: Duration::from_secs(5),
+                timeout: manner.smtp_timeout,
             };
             let sender = EmailSender::new(store.clone(), self.vault.clone(), Arc::new(SystemClock), &settings).unwrap();
             SenderOf { sender: Arc::new(sender), schedule: manner.schedule.clone() }
@@ -139,13 +145,13 @@ impl House {
             ids: Arc::new(SystemIds),
         };
         let settings = OutboxSettings {
-            poll: Duration::from_millis(20),
+            poll: manner.poll,
             batch_max: 50,
-            senders: 16,
+            senders: manner.senders,
             lease: manner.lease,
             kept: Duration::from_secs(3_600),
         };
-        OutboxWorker::start(ports, settings)
+        OutboxWorker::start(ports, settings).await.unwrap()
     }
 
     pub fn endpoints(&self) -> PostgresWebhooks {
@@ -205,11 +211,16 @@ impl House {
 
     /// Waits until no entry is open.
     pub async fn settled(&self) {
+        self.open_entries(0).await;
+    }
+
+    /// Waits until as many entries are open.
+    pub async fn open_entries(&self, count: i64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let open = "SELECT count(*) FROM outbox_events WHERE processed_at IS NULL";
         loop {
             let open: i64 = self.rows.query_one(open, &[]).await.unwrap().get(0);
-            if open == 0 {
+            if open == count {
                 return;
             }
             assert!(Instant::now() < deadline, "{open} entries stay open: {:#?}", self.deliveries().await);

@@ -17,7 +17,7 @@ async fn calls_are_signed_with_the_secret_and_for_a_while_with_the_previous_one(
     let house = House::build().await;
     let receiver = Receiver::that_answers(200);
     let (id, first) = house.endpoint(&receiver.url).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     let customer = house.customer("zoe@example.ch").await;
     let booking = house.book(Some(customer), 0).await;
     let call = receiver.called(1).await.remove(0);
@@ -47,7 +47,7 @@ async fn a_410_switches_the_endpoint_off() {
     let receiver = Receiver::that_answers(410);
     let (id, _) = house.endpoint(&receiver.url).await;
     house.book(None, 0).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     house.settled().await;
     house.book(None, 1).await;
     house.settled().await;
@@ -77,7 +77,7 @@ async fn redirects_are_not_followed_and_slowness_has_an_end() {
     house.endpoint(&slow.url).await;
     house.book(None, 0).await;
     let call_timeout = Duration::from_millis(300);
-    let worker = house.worker(Manner { schedule: quick(2), call_timeout, ..Manner::default() });
+    let worker = house.worker(Manner { schedule: quick(2), call_timeout, ..Manner::default() }).await;
     let dead = house.in_state("dead", 2).await;
     worker.stop().await;
     let reasons: Vec<_> = dead.iter().map(|delivery| (&delivery["reason"], &delivery["response_status"])).collect();
@@ -96,7 +96,7 @@ async fn addresses_that_only_the_server_can_reach_are_refused() {
         house.endpoint(&url).await;
     }
     house.book(None, 0).await;
-    let worker = house.worker(Manner { allow_private: false, ..Manner::default() });
+    let worker = house.worker(Manner { allow_private: false, ..Manner::default() }).await;
     let dead = house.in_state("dead", 3).await;
     worker.stop().await;
     assert_eq!(dead[0]["reason"], "its name leads to an address of a private network");
@@ -111,7 +111,7 @@ async fn a_delivery_is_made_again_under_its_id_and_only_by_its_tenant() {
     let receiver = Receiver::that_answers(200);
     let (id, _) = house.endpoint(&receiver.url).await;
     house.book(None, 0).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     house.settled().await;
     let endpoints = house.endpoints();
     let page = endpoints.deliveries(house.tenant_id, house.manager, id, None, 10).await.unwrap();
