@@ -9,4 +9,5 @@ mod mails;
 mod order;
 mod past;
 mod sink;
+mod smtp;
 mod webhooks;
