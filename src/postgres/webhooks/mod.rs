@@ -167,6 +167,7 @@ impl Webhooks for PostgresWebhooks {
             if change.claim(Some(idempotency), self.ids.uuid(), &[id]).await?.is_some() {
                 return Ok((rows::get(&change, id).await?, self.secret(&change, id).await?, true));
             }
+            rows::demand_no_previous_secret(&change, id).await?;
             let secret = SigningSecret::generate();
             let sealed = self.seal(tenant_id.0, id, &secret);
             rows::rotate(&change, id, &sealed, self.previous_secret_hours).await?;

@@ -82,6 +82,16 @@ pub(super) async fn delete(change: &Change<'_>, id: Uuid) -> Result<(), Referenc
     found(change.execute(sql, &[(&change.tenant_id, Type::UUID), (&id, Type::UUID)]).await?, "webhook")
 }
 
+/// A promise was given until when the previous one signs too, and there is room for one only.
+pub(super) async fn demand_no_previous_secret(change: &Change<'_>, id: Uuid) -> Result<(), ReferenceError> {
+    let sql = "SELECT previous_secret_until FROM webhook_endpoints \
+               WHERE tenant_id = $1 AND id = $2 AND previous_secret_until > now()";
+    let rows = change.query(sql, &[(&change.tenant_id, Type::UUID), (&id, Type::UUID)]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let until = row.get::<_, PgTime>(0).0;
+    Err(ReferenceError::Conflict(format!("the secret before this one is still in use, until {until}")))
+}
+
 pub(super) async fn rotate(
     change: &Change<'_>,
     id: Uuid,

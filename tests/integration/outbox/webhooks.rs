@@ -63,6 +63,58 @@ async fn a_410_switches_the_endpoint_off() {
     assert_eq!((view.active, view.off_reason), (true, None));
 }
 
+/// It is the old address that is gone: whoever has given the endpoint another one meanwhile knows better.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_410_of_an_address_that_was_replaced_switches_nothing_off() {
+    let house = House::build().await;
+    let good = Receiver::that_answers(200);
+    let gone = Receiver::start(|_, _| {
+        std::thread::sleep(Duration::from_millis(500));
+        (410, String::new())
+    });
+    let (id, _) = house.endpoint(&gone.url).await;
+    let worker = house.worker(Manner::default()).await;
+    house.book(None, 0).await;
+    let leased = "SELECT FROM outbox_deliveries WHERE lease_id IS NOT NULL";
+    while house.rows.query(leased, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let to = WebhookChange { url: Some(good.url.clone()), ..WebhookChange::default() };
+    house.endpoints().change(house.tenant_id, house.manager, id, to, None).await.unwrap();
+    gone.called(1).await;
+    good.called(1).await;
+    house.settled().await;
+    worker.stop().await;
+    assert!(house.endpoints().get(house.tenant_id, house.manager, id).await.unwrap().active);
+}
+
+/// The head says all; a body that never ends is nobody's to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_body_does_not_end_is_an_answer() {
+    let house = House::build().await;
+    let receiver = Receiver::endless();
+    house.endpoint(&receiver.url).await;
+    house.book(None, 0).await;
+    let worker = house.worker(Manner { call_timeout: Duration::from_secs(1), ..Manner::default() }).await;
+    let done = house.in_state("done", 1).await;
+    worker.stop().await;
+    assert_eq!((&done[0]["attempts"], &done[0]["response_status"]), (&json!(1), &json!(200)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_previous_secret_keeps_its_promised_time() {
+    let house = House::build().await;
+    let (id, _) = house.endpoint("https://example.ch/").await;
+    let endpoints = house.endpoints();
+    let rotate = || endpoints.rotate_secret(house.tenant_id, house.manager, id, idempotency());
+    rotate().await.unwrap();
+    let refused = rotate().await.unwrap_err();
+    assert!(matches!(&refused, ReferenceError::Conflict(reason) if reason.contains("still in use")), "{refused:?}");
+    house.rows.batch_execute("UPDATE webhook_endpoints SET previous_secret_until = now()").await.unwrap();
+    rotate().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_are_not_followed_and_slowness_has_an_end() {
     let house = House::build().await;
