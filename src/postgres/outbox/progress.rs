@@ -15,8 +15,27 @@ const BEGIN: &str = "
         sends_mail = sends_mail OR $1
     WHERE entry_id IS NULL OR ($1 AND NOT sends_mail)";
 
+/// Of bookings that were followed once, where nobody has listened of late: otherwise their next change would tell of all
+/// that has become of them meanwhile.
+const REFRESH: &str = "
+    UPDATE outbox_bookings b SET
+        status = CASE a.status WHEN 'draft' THEN 'pending' ELSE a.status::text END,
+        slot_start = a.slot_start, slot_end = a.slot_end, version = a.version, updated_at = now()
+    FROM appointments a
+    WHERE a.tenant_id = b.tenant_id AND a.id = b.booking_id
+        AND NOT EXISTS (SELECT FROM webhook_endpoints e WHERE e.tenant_id = b.tenant_id AND e.is_active)";
+
 pub(super) async fn begin(client: &mut PooledClient, with_mail: bool) -> Result<(), Error> {
-    client.execute_typed(BEGIN, &[(&with_mail, Type::BOOL)]).await.map(drop)
+    let unfinished = client.unfinished();
+    let beginning = async {
+        let transaction = client.transaction().await?;
+        let has_begun = transaction.execute_typed(BEGIN, &[(&with_mail, Type::BOOL)]).await? > 0;
+        if has_begun && with_mail {
+            transaction.execute_typed(REFRESH, &[]).await?;
+        }
+        transaction.commit().await
+    };
+    unfinished.watched(beginning).await
 }
 
 /// Looked at in one transaction.

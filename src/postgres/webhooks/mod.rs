@@ -113,6 +113,7 @@ impl Webhooks for PostgresWebhooks {
                 return Err(ReferenceError::Conflict(format!("there are {ENDPOINTS_MAX} endpoints already")));
             }
             let secret = SigningSecret::generate();
+            rows::note_bookings(&change).await?;
             rows::insert(&change, id, &new, &self.seal(tenant_id.0, id, &secret)).await?;
             let view = rows::get(&change, id).await?;
             change.commit().await?;
@@ -134,6 +135,9 @@ impl Webhooks for PostgresWebhooks {
             let mut client = self.member().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::lock(&change, id, expected).await?;
+            if to.active == Some(true) {
+                rows::note_bookings(&change).await?;
+            }
             rows::update(&change, id, &to).await?;
             let view = rows::get(&change, id).await?;
             change.commit().await?;

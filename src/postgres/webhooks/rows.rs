@@ -43,6 +43,12 @@ pub(super) async fn lock(change: &Change<'_>, id: Uuid, expected: Option<Version
     }
 }
 
+/// To be called before an endpoint begins to hear.
+pub(super) async fn note_bookings(change: &Change<'_>) -> Result<(), ReferenceError> {
+    let sql = "SELECT app_private.note_bookings($1)";
+    change.query(sql, &[(&change.tenant_id, Type::UUID)]).await.map(drop)
+}
+
 pub(super) async fn insert(
     change: &Change<'_>,
     id: Uuid,

@@ -5,6 +5,7 @@ mod consumers;
 mod crash;
 mod failures;
 mod house;
+mod known;
 mod mails;
 mod order;
 mod past;
