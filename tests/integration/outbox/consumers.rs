@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use codeccloud::postgres::schema;
+use codeccloud::postgres::outbox_operators::{self, Choice};
+use codeccloud::postgres::{DatabaseRole, schema};
 use codeccloud_actors::ids::CustomerId;
 use tokio_postgres::Client;
 
@@ -132,22 +133,25 @@ async fn a_lock_on_an_entry_holds_up_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_whose_deliveries_end_at_once_is_marked() {
     let house = House::build().await;
-    let (good, held) = (Receiver::that_answers(200), Arc::new(AtomicBool::new(true)));
-    let holding = held.clone();
-    let bad = Receiver::start(move |_, _| (if holding.load(Ordering::SeqCst) { 500 } else { 200 }, String::new()));
+    let (good, bad) = (Receiver::that_answers(200), Receiver::that_answers(500));
     house.endpoint(&bad.url).await;
     let worker = house.worker(Manner { schedule: super::house::quick(1), ..Manner::default() }).await;
     house.book(None, 0).await;
     let dead = house.in_state("dead", 1).await.remove(0);
     house.endpoint(&good.url).await;
-    let discarding = house.database.superuser().await;
-    let discard = format!(
-        "BEGIN; UPDATE outbox_deliveries SET state = 'discarded' WHERE id = '{0}'; \
-         INSERT INTO app_private.outbox_finished (tenant_id, entry_id) \
-         SELECT tenant_id, entry_id FROM outbox_deliveries WHERE id = '{0}'",
-        dead["id"].as_str().unwrap()
-    );
-    discarding.batch_execute(&discard).await.unwrap();
+    // What it writes into the log waits, so it is not committed yet.
+    let log = house.database.superuser().await;
+    log.batch_execute("BEGIN; LOCK TABLE audit_log IN EXCLUSIVE MODE").await.unwrap();
+    let mut operator = house.database.database().connect(DatabaseRole::Outbox).await.unwrap();
+    let id = dead["id"].as_str().unwrap().parse().unwrap();
+    let discarding = tokio::spawn(async move {
+        let choice = Choice { id: Some(id), ..Choice::default() };
+        outbox_operators::discard(&mut operator, &choice, "test").await.unwrap()
+    });
+    let blocked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INTO audit_log%'";
+    while house.rows.query(blocked, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let second = "INSERT INTO outbox_deliveries (tenant_id, id, entry_id, aggregate_id, handler, target_id, event_type, message) \
                   SELECT tenant_id, gen_random_uuid(), entry_id, gen_random_uuid(), handler, (SELECT id FROM webhook_endpoints \
                   ORDER BY created_at DESC LIMIT 1), event_type, message FROM outbox_deliveries";
@@ -155,7 +159,8 @@ async fn an_entry_whose_deliveries_end_at_once_is_marked() {
     house.in_state("done", 1).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     house.open_entries(1).await;
-    discarding.batch_execute("COMMIT").await.unwrap();
+    log.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(discarding.await.unwrap(), 1);
     house.settled().await;
     worker.stop().await;
 }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::support::{Database, key};
 
 pub struct House {
-    pub database: Database,
+    pub database: Arc<Database>,
     /// Writes rows as other software does, past all policies; the triggers fire.
     pub rows: Client,
     pub tenant_id: TenantId,
@@ -73,6 +73,20 @@ impl House {
     }
 
     pub async fn on(database: Database, locale: &str) -> House {
+        // Bookings of the tests lie in these months.
+        for month in ["2031-06-01", "2031-07-01"] {
+            let make = format!("SELECT app_private.create_appointments_partition('{month}')");
+            database.owner().await.batch_execute(&make).await.unwrap();
+        }
+        House::of(Arc::new(database), "aare", locale).await
+    }
+
+    /// Another salon on the same database.
+    pub async fn neighbour(&self) -> House {
+        House::of(self.database.clone(), "birs", "de-CH").await
+    }
+
+    async fn of(database: Arc<Database>, slug: &str, locale: &str) -> House {
         let (staff_id, service_id, tenant_id) = (SystemIds.uuid(), SystemIds.uuid(), TenantId(SystemIds.uuid()));
         let service = NewTenantService {
             id: service_id,
@@ -91,7 +105,7 @@ impl House {
         let tenant = NewTenant {
             stage: Stage::Mvp,
             id: tenant_id,
-            slug: "aare".to_owned(),
+            slug: slug.to_owned(),
             name: "Salon Aare".to_owned(),
             locale: locale.to_owned(),
             time_zone: "Europe/Zurich".to_owned(),
@@ -105,11 +119,6 @@ impl House {
         let store = Arc::new(PostgresVault::new(database.pool(DatabaseRole::Vault)));
         let vault = Arc::new(Vault::new(master_keys(), store, Arc::new(SystemClock)));
         let rows = database.superuser().await;
-        // Bookings of the tests lie in these months.
-        for month in ["2031-06-01", "2031-07-01"] {
-            let make = format!("SELECT app_private.create_appointments_partition('{month}')");
-            database.owner().await.batch_execute(&make).await.unwrap();
-        }
         House { database, rows, tenant_id, manager, vault, staff_id, service_id }
     }
 
@@ -225,6 +234,17 @@ impl House {
             }
             assert!(Instant::now() < deadline, "{open} entries stay open: {:#?}", self.deliveries().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until as many connections listen.
+    pub async fn listened(&self, count: i64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let listening =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+        while self.rows.query_one(listening, &[]).await.unwrap().get::<_, i64>(0) < count {
+            assert!(Instant::now() < deadline, "nobody listens");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -65,6 +65,8 @@ async fn a_later_entry_waits_for_the_earlier_one_and_others_do_not() {
     let worker = house.worker(Manner { schedule: quick(3), ..Manner::default() }).await;
     house.in_state("dead", 1).await;
     house.in_state("done", 3).await;
+    // The entry with the dead letter stays open.
+    house.open_entries(1).await;
     worker.stop().await;
     let calls = receiver.calls();
     let place = |booking: uuid::Uuid, event: &str, nth: usize| {
@@ -73,11 +75,4 @@ async fn a_later_entry_waits_for_the_earlier_one_and_others_do_not() {
     };
     assert!(place(slow, "confirmed", 0) > place(slow, "scheduled", 2), "it overtook");
     assert!(place(quick_one, "confirmed", 0) < place(slow, "scheduled", 2), "another booking had to wait");
-    let open: i64 = house
-        .rows
-        .query_one("SELECT count(*) FROM outbox_events WHERE processed_at IS NULL", &[])
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(open, 1, "the entry with the dead letter stays open");
 }
