@@ -281,7 +281,7 @@ pub const OUTBOX_ENTRIES: Metric = Metric {
     kind: Kind::Gauge,
     unit: Unit::Count,
     labels: &[],
-    help: "Entries of the outbox that are not processed, those with a dead letter included.",
+    help: "Entries of the outbox that wait for their deliveries, or have a dead letter.",
 };
 
 pub const OUTBOX_OLDEST_AGE: Metric = Metric {
@@ -289,7 +289,7 @@ pub const OUTBOX_OLDEST_AGE: Metric = Metric {
     kind: Kind::Gauge,
     unit: Unit::Seconds,
     labels: &[],
-    help: "Age of the oldest entry of the outbox that is not processed and has no dead letter; 0 when there is none.",
+    help: "For how long the oldest entry or delivery of the outbox has waited, dead letters left aside; 0 when there is none. It grows on while the outbox can't be looked at.",
 };
 
 pub const OUTBOX_ATTEMPTS: Metric = Metric {
@@ -297,7 +297,7 @@ pub const OUTBOX_ATTEMPTS: Metric = Metric {
     kind: Kind::Counter,
     unit: Unit::Count,
     labels: &["handler", "outcome"],
-    help: "Attempts to deliver, by handler and by outcome: done, skipped because there was nobody or nothing to tell, failed, dead.",
+    help: "Attempts to deliver, by handler and by outcome: done, skipped because there was nobody or nothing to tell, failed, not_tried because we ourselves could not, dead.",
 };
 
 pub const OUTBOX_DEAD_LETTERS: Metric = Metric {

@@ -31,7 +31,7 @@ use crate::clock::{SystemClock, SystemIds};
 use crate::commands::{CommandPorts, StagedCommands};
 use crate::event_sourced::{Actors, EventSourcedQueries, QueryPorts, RememberingIdempotency, RememberingJournal};
 use crate::http::{self, Door};
-use crate::outbox::{self, OutboxHouse, OutboxWorker};
+use crate::outbox::{self, OutboxHouse, OutboxStartError, OutboxWorker};
 use crate::ports::{AvailabilityQuery, Queries, Reference, Scope};
 use crate::postgres::audit::{PostgresAudit, Sealer};
 use crate::postgres::embedded::{EmbeddedError, EmbeddedPostgres};
@@ -238,7 +238,10 @@ impl App {
                 ids: ids.clone(),
             },
         );
-        let outbox = outbox.map_err(|error| StartError::Settings(error.to_string()))?;
+        let outbox = outbox.await.map_err(|error| match error {
+            OutboxStartError::Smtp(error) => StartError::Settings(error.to_string()),
+            OutboxStartError::Store(error) => StartError::Store(error),
+        })?;
         tokio::spawn(metrics.clone().upkeep());
         tokio::spawn(upkeep::run(
             database,

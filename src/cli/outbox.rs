@@ -24,11 +24,14 @@ pub(super) enum OutboxCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Let dead letters begin anew
+    /// Let what was not delivered begin anew: dead letters, or what was skipped
     Retry {
         #[command(flatten)]
         chosen: Chosen,
-        /// Every dead letter that the other flags leave
+        /// Without --id, dead letters only unless it says otherwise
+        #[arg(long, value_enum)]
+        state: Option<GivenUp>,
+        /// All that the other flags leave
         #[arg(long)]
         all: bool,
     },
@@ -43,6 +46,28 @@ pub(super) enum OutboxCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Say, or show, who marks entries of the MVP's outbox as processed: this software, or the consumers that were there
+    /// before it
+    Entries { whose: Option<Whose> },
+    /// Say that no server sends mail any more: what waits is skipped, and no more is planned until one with `smtp.host` starts
+    Mail { state: MailState },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum GivenUp {
+    Dead,
+    Skipped,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Whose {
+    Ours,
+    Others,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum MailState {
+    Off,
 }
 
 #[derive(Args)]
@@ -90,11 +115,16 @@ async fn carry_out(opened: &Opened, command: OutboxCommand) -> Outcome {
             }
             print(&rows, json);
         }
-        OutboxCommand::Retry { chosen, all } => {
+        OutboxCommand::Retry { chosen, state, all } => {
             chosen.demand_choice(all)?;
-            let choice = chosen.choice(opened, Some(State::Dead)).await?;
+            let state = match state {
+                Some(GivenUp::Dead) => Some(State::Dead),
+                Some(GivenUp::Skipped) => Some(State::Skipped),
+                None => chosen.id.is_none().then_some(State::Dead),
+            };
+            let choice = chosen.choice(opened, state).await?;
             let retried = operators::retry(&mut client, &choice).await.map_err(|e| described(&e))?;
-            println!("{retried} dead letters begin anew");
+            println!("{retried} deliveries begin anew");
             return Ok(found(retried));
         }
         OutboxCommand::Discard { chosen, all, reason } => {
@@ -104,6 +134,18 @@ async fn carry_out(opened: &Opened, command: OutboxCommand) -> Outcome {
             let discarded = operators::discard(&mut client, &choice, &reason).await.map_err(|e| described(&e))?;
             println!("{discarded} deliveries were discarded");
             return Ok(found(discarded));
+        }
+        OutboxCommand::Entries { whose } => {
+            if let Some(whose) = whose {
+                let ours = whose == Whose::Ours;
+                operators::mark_entries(&mut client, ours).await.map_err(|e| described(&e))?;
+            }
+            let ours = operators::marks_entries(&client).await.map_err(|e| described(&e))?;
+            println!("{}", if ours { "ours" } else { "others" });
+        }
+        OutboxCommand::Mail { state: MailState::Off } => {
+            let skipped = operators::stop_mail(&mut client).await.map_err(|e| described(&e))?;
+            println!("{skipped} mails were skipped");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -389,9 +389,10 @@ pub static ROUTES: &[Route] = &[
         ..Route::new(Verb::Delete, "/v1/webhooks/{webhookId}", MANAGERS, || to(webhooks::delete))
     },
     Route {
-        summary: "Make a new secret; the previous one signs as well for a while",
+        summary: "Make a new secret; the previous one signs as well for a while, and meanwhile no other is made",
         success: ok::<WebhookSecret>(),
         versions: Versions::Sent,
+        further_problems: CONFLICT,
         ..Route::new(Verb::Post, "/v1/webhooks/{webhookId}/rotate-secret", MANAGERS, || to(webhooks::rotate_secret))
     },
     Route {

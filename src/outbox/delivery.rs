@@ -100,6 +100,10 @@ pub enum Outcome {
         status: Option<u16>,
         wait: Option<Duration>,
     },
+    /// Nobody was asked, since we ourselves could not: it says nothing of the receiver, and costs no attempt.
+    NotTried {
+        reason: &'static str,
+    },
     /// Will never go well.
     Refused {
         reason: String,
@@ -112,6 +116,12 @@ pub enum Outcome {
 pub enum Mark {
     Done,
     Skipped,
-    Retry { wait: Duration },
+    Retry {
+        wait: Duration,
+    },
+    /// The attempt is given back.
+    NotTried {
+        wait: Duration,
+    },
     Dead,
 }

@@ -5,6 +5,7 @@ use codeccloud_actors::sagas::booking::BookingStatus;
 use codeccloud_actors::time::{Slot, Timestamp};
 use serde::de::{Deserializer, Error, IntoDeserializer};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A change of a row that somebody may want to hear of.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Entry {
     pub tenant_id: Option<TenantId>,
     /// A table, or one of its partitions.
     pub aggregate: String,
+    /// The row's id.
+    pub aggregate_id: Option<Uuid>,
     pub operation: Operation,
     /// `{ table, operation, row }`, the row as it is afterwards; of a deletion, as it was.
     pub payload: serde_json::Value,

@@ -16,6 +16,7 @@ mod delivery;
 mod entry;
 mod plan;
 mod retry;
+mod sending;
 mod start;
 mod store;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use delivery::{Delivery, Handler, Mark, Message, NewDelivery, Outcome};
 pub use entry::{BookingChange, Entry, Operation};
 pub use plan::{Endpoint, Plan, Unplanned};
 pub use retry::Schedule;
-pub use start::{OutboxHouse, start};
-pub use store::{Depth, OutboxStore, PlanEntries, Planned, SalonWords};
-pub use worker::{OutboxPorts, OutboxSettings, OutboxWorker, Sender, SenderOf};
+pub use sending::{Sender, SenderOf};
+pub use start::{OutboxHouse, OutboxStartError, start};
+pub use store::{Depth, OutboxStore, PlanEntries, Planned, Room, SalonWords};
+pub use worker::{OutboxPorts, OutboxSettings, OutboxWorker};

@@ -1,7 +1,7 @@
 //! What is to be sent for entries: pure, so that it can be tested without a database, and done at once for as many as
 //! there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use codeccloud_actors::ids::{BookingId, TenantId};
 use codeccloud_actors::ports::Ids;
@@ -19,17 +19,19 @@ pub struct Unplanned {
     pub known: HashMap<(TenantId, BookingId), KnownBooking>,
     /// The endpoints that are on, of the entries' tenants.
     pub endpoints: HashMap<TenantId, Vec<Endpoint>>,
+    /// Whether any node sends mail.
+    pub sends_mail: bool,
 }
 
 impl Unplanned {
-    /// Of a batch that was cut off at its limit, leaves out the last transaction, which may not be there as a whole; but
-    /// for one that is longer than a batch.
-    pub fn leave_out_cut_transaction(&mut self) {
-        let Some(last) = self.entries.last().map(|entry| entry.created_at) else { return };
-        let whole = self.entries.iter().rposition(|entry| entry.created_at != last).map_or(0, |at| at + 1);
-        if whole > 0 {
-            self.entries.truncate(whole);
-        }
+    /// Leaves out what is beyond a batch, but for what goes on with a row that its transaction has changed within the
+    /// batch: whether a state was only passed through shows by the next. Other transactions' entries may lie between the
+    /// two; none of them is of that row, which is locked.
+    pub fn leave_out_beyond(&mut self, batch_max: usize) {
+        let beyond = self.entries.split_off(batch_max.min(self.entries.len()));
+        let row = |entry: &Entry| Some((entry.tenant_id?, entry.aggregate_id?, entry.created_at));
+        let begun: HashSet<_> = self.entries.iter().filter_map(row).collect();
+        self.entries.extend(beyond.into_iter().filter(|entry| row(entry).is_some_and(|row| begun.contains(&row))));
     }
 }
 
@@ -45,12 +47,10 @@ pub struct Plan {
     pub deliveries: Vec<NewDelivery>,
     pub known: BTreeMap<(TenantId, BookingId), KnownBooking>,
     /// Entries for which nothing is to be sent.
-    pub finished: Vec<i64>,
+    pub finished: Vec<(Option<TenantId>, i64)>,
 }
 
 pub struct Planner<'a> {
-    /// Whether mail is sent at all.
-    pub with_email: bool,
     pub ids: &'a dyn Ids,
     pub now: Timestamp,
 }
@@ -67,7 +67,7 @@ impl Planner<'_> {
                 self.plan_booking(&mut plan, unplanned, entry, tenant_id, row, next);
             }
             if plan.deliveries.len() == planned {
-                plan.finished.push(entry.id);
+                plan.finished.push((entry.tenant_id, entry.id));
             }
         }
         plan
@@ -84,7 +84,7 @@ impl Planner<'_> {
     ) {
         let endpoints = unplanned.endpoints.get(&tenant_id).map_or(&[][..], Vec::as_slice);
         // Where nobody listens, nothing has to be remembered either.
-        if !self.with_email && endpoints.is_empty() {
+        if !unplanned.sends_mail && endpoints.is_empty() {
             return;
         }
         let key = (tenant_id, row.id);
@@ -101,7 +101,7 @@ impl Planner<'_> {
         plan.known.insert(key, after);
         for change in told {
             let message = Message::of(change, row, after.sequence, entry.created_at);
-            plan.deliveries.extend(self.deliveries(entry.id, tenant_id, &message, endpoints));
+            plan.deliveries.extend(self.deliveries(entry.id, tenant_id, &message, unplanned.sends_mail, endpoints));
         }
     }
 
@@ -110,9 +110,10 @@ impl Planner<'_> {
         entry_id: i64,
         tenant_id: TenantId,
         message: &'a Message,
+        sends_mail: bool,
         endpoints: &'a [Endpoint],
     ) -> impl Iterator<Item = NewDelivery> + 'a {
-        let mailed = self.with_email && is_mailed(message.change) && message.slot.start > self.now;
+        let mailed = sends_mail && is_mailed(message.change) && message.slot.start > self.now;
         let mail = mailed.then_some((Handler::Email, tenant_id.0));
         let wanted = |endpoint: &&Endpoint| {
             let types = &endpoint.event_types;

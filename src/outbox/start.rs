@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use codeccloud_actors::ports::{Clock, Ids};
+use codeccloud_actors::ports::{Clock, Ids, StoreError};
 use tokio::sync::Notify;
 
 use super::email::{EmailSender, SmtpSettings, SmtpSettingsError};
 use super::retry::Schedule;
+use super::sending::SenderOf;
 use super::store::OutboxStore;
 use super::webhooks::{Caller, WebhookSender};
-use super::worker::{OutboxPorts, OutboxSettings, OutboxWorker, SenderOf};
+use super::worker::{OutboxPorts, OutboxSettings, OutboxWorker};
 use crate::ports::Customers;
 use crate::postgres::{ConnectionPool, PostgresEndpoints, PostgresOutbox};
 use crate::settings::{Secret, Settings};
@@ -27,7 +28,15 @@ pub struct OutboxHouse {
     pub ids: Arc<dyn Ids>,
 }
 
-pub fn start(settings: &Settings, house: OutboxHouse) -> Result<OutboxWorker, SmtpSettingsError> {
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxStartError {
+    #[error(transparent)]
+    Smtp(#[from] SmtpSettingsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub async fn start(settings: &Settings, house: OutboxHouse) -> Result<OutboxWorker, OutboxStartError> {
     let store: Arc<dyn OutboxStore> = Arc::new(PostgresOutbox::new(house.pool.clone()));
     let email = match smtp_settings(settings) {
         Some(smtp) => {
@@ -35,7 +44,7 @@ pub fn start(settings: &Settings, house: OutboxHouse) -> Result<OutboxWorker, Sm
             Some(SenderOf { sender: Arc::new(sender), schedule: mail_schedule(settings) })
         }
         None => {
-            tracing::info!("no mail is sent to customers: smtp.host is not set");
+            tracing::info!("this server sends no mail to customers: smtp.host is not set");
             None
         }
     };
@@ -48,7 +57,7 @@ pub fn start(settings: &Settings, house: OutboxHouse) -> Result<OutboxWorker, Sm
     };
     let webhooks = SenderOf { sender: Arc::new(webhooks), schedule: Schedule::standard_webhooks() };
     let ports = OutboxPorts { store, email, webhooks, wake: house.wake, clock: house.clock, ids: house.ids };
-    Ok(OutboxWorker::start(ports, outbox_settings(settings)))
+    Ok(OutboxWorker::start(ports, outbox_settings(settings)).await?)
 }
 
 fn smtp_settings(settings: &Settings) -> Option<SmtpSettings> {

@@ -1,40 +1,24 @@
 //! The loops of one node. Several nodes run them at once; the store keeps them out of each other's way.
 
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codeccloud_actors::metrics_catalogue::{
-    OUTBOX_ATTEMPTS, OUTBOX_DEAD_LETTERS, OUTBOX_DEAD_LETTERS_WAITING, OUTBOX_ENTRIES, OUTBOX_LEFT_ALONE,
-    OUTBOX_OLDEST_AGE,
+    OUTBOX_DEAD_LETTERS, OUTBOX_DEAD_LETTERS_WAITING, OUTBOX_ENTRIES, OUTBOX_LEFT_ALONE, OUTBOX_OLDEST_AGE,
 };
 use codeccloud_actors::ports::{Clock, Ids, StoreError};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use metrics::{counter, gauge};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
-use super::delivery::{Delivery, Handler, Mark, Outcome};
+use super::delivery::Handler;
 use super::plan::Planner;
-use super::retry::Schedule;
-use super::store::{OutboxStore, PlanEntries, Planned};
-
-/// Sends a delivery. It has until the lease ends, and is dropped then.
-pub trait Sender: Send + Sync + 'static {
-    fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Outcome>;
-}
-
-pub struct SenderOf {
-    pub sender: Arc<dyn Sender>,
-    pub schedule: Schedule,
-}
+use super::sending::{Desk, SenderOf};
+use super::store::{Depth, OutboxStore, PlanEntries, Planned};
 
 pub struct OutboxPorts {
     pub store: Arc<dyn OutboxStore>,
-    /// `None` where no mail is sent.
+    /// `None` on a node that has no mail server: it plans mail if others send it, and leaves it to them.
     pub email: Option<SenderOf>,
     pub webhooks: SenderOf,
     /// Notified when there may be something new.
@@ -48,7 +32,7 @@ pub struct OutboxSettings {
     /// Between two looks when nothing wakes the worker.
     pub poll: Duration,
     pub batch_max: usize,
-    /// Deliveries under way at once.
+    /// Deliveries of one handler under way at once.
     pub senders: usize,
     pub lease: Duration,
     pub kept: Duration,
@@ -58,49 +42,45 @@ pub struct OutboxSettings {
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
-/// A target has a quarter of the senders at most, so that a slow one leaves room for the others.
-const TARGETS_SHARE: usize = 4;
-
-/// Time within the lease to mark what was sent.
-const MARK_MARGIN: Duration = Duration::from_secs(2);
+/// Entries are marked a little later than their deliveries end: nobody waits for it.
+const MARK_EVERY_MAX: Duration = Duration::from_millis(500);
 
 pub struct OutboxWorker {
     stopping: watch::Sender<bool>,
     loops: Vec<JoinHandle<()>>,
-    sends: Arc<Semaphore>,
-    senders: u32,
+    desks: Vec<Arc<Desk>>,
 }
 
 struct House {
-    ports: OutboxPorts,
+    store: Arc<dyn OutboxStore>,
     settings: OutboxSettings,
+    wake: Arc<Notify>,
     plan: PlanEntries,
-    /// Wakes the taking of deliveries: some were planned, or one has ended and its successor may go.
-    due: Notify,
-    under_way: Mutex<HashMap<Uuid, usize>>,
-    sends: Arc<Semaphore>,
+    desks: Vec<Arc<Desk>>,
 }
 
 impl OutboxWorker {
-    pub fn start(ports: OutboxPorts, settings: OutboxSettings) -> OutboxWorker {
-        let sends = Arc::new(Semaphore::new(settings.senders));
-        let (stopping, stop) = watch::channel(false);
-        let senders = u32::try_from(settings.senders).unwrap_or(u32::MAX);
+    /// Returns once the database knows that there is a worker.
+    pub async fn start(ports: OutboxPorts, settings: OutboxSettings) -> Result<OutboxWorker, StoreError> {
+        ports.store.begin(ports.email.is_some()).await?;
+        for handler in Handler::ALL {
+            // So that the first one is an increase.
+            counter!(OUTBOX_DEAD_LETTERS.name, "handler" => handler.as_str()).increment(0);
+        }
         let plan = planning(&ports);
-        let house = Arc::new(House {
-            ports,
-            settings,
-            plan,
-            due: Notify::new(),
-            under_way: Mutex::default(),
-            sends: sends.clone(),
-        });
-        let loops = vec![
+        let senders = [(Handler::Email, ports.email), (Handler::Webhook, Some(ports.webhooks))];
+        let desk = |(handler, of)| Desk::new(handler, of, ports.store.clone(), ports.ids.clone(), settings.clone());
+        let senders = senders.into_iter().filter_map(|(handler, of)| Some((handler, of?)));
+        let desks: Vec<Arc<Desk>> = senders.map(desk).map(Arc::new).collect();
+        let house = Arc::new(House { store: ports.store, settings, wake: ports.wake, plan, desks: desks.clone() });
+        let (stopping, stop) = watch::channel(false);
+        let mut loops = vec![
             tokio::spawn(until(stop.clone(), plan_entries(house.clone()))),
-            tokio::spawn(until(stop.clone(), send_deliveries(house.clone()))),
-            tokio::spawn(until(stop, keep_house(house))),
+            tokio::spawn(until(stop.clone(), mark_entries(house.clone()))),
+            tokio::spawn(until(stop.clone(), keep_house(house))),
         ];
-        OutboxWorker { stopping, loops, sends, senders }
+        loops.extend(desks.iter().map(|desk| tokio::spawn(until(stop.clone(), desk.clone().send_deliveries()))));
+        Ok(OutboxWorker { stopping, loops, desks })
     }
 
     /// Takes nothing new, and waits for what is being sent. What the caller doesn't wait for is sent again by whoever
@@ -111,13 +91,15 @@ impl OutboxWorker {
             // A panic of it was logged where it happened.
             let _ = task.await;
         }
-        let _ = self.sends.acquire_many(self.senders).await;
+        for desk in self.desks {
+            desk.finished().await;
+        }
     }
 }
 
 fn planning(ports: &OutboxPorts) -> PlanEntries {
-    let (with_email, ids, clock) = (ports.email.is_some(), ports.ids.clone(), ports.clock.clone());
-    Arc::new(move |unplanned| Planner { with_email, ids: &*ids, now: clock.now() }.plan(unplanned))
+    let (ids, clock) = (ports.ids.clone(), ports.clock.clone());
+    Arc::new(move |unplanned| Planner { ids: &*ids, now: clock.now() }.plan(unplanned))
 }
 
 async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
@@ -128,44 +110,39 @@ async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) 
 }
 
 async fn plan_entries(house: Arc<House>) {
+    let mut is_woken = false;
     loop {
-        let planned = house.ports.store.plan(house.settings.batch_max, house.plan.clone()).await;
-        let is_full = match planned {
-            Ok(Planned::Elsewhere) => false,
+        let planned = house.store.plan(house.settings.batch_max, house.plan.clone()).await;
+        let (is_full, is_due) = match planned {
+            // Whoever is at it may have planned something.
+            Ok(Planned::Elsewhere) => (false, is_woken),
+            // Woken, and there is no entry: it was for a delivery that is to be made again.
             Ok(Planned::Entries { read, deliveries }) => {
-                if deliveries > 0 {
-                    house.due.notify_one();
-                }
-                read >= house.settings.batch_max
+                (read >= house.settings.batch_max, deliveries > 0 || (is_woken && read == 0))
             }
             Err(error) => {
                 tracing::warn!(%error, "entries of the outbox could not be planned; it is tried again");
-                false
+                (false, false)
             }
         };
-        if !is_full {
-            let _ = tokio::time::timeout(house.settings.poll, house.ports.wake.notified()).await;
+        if is_due {
+            house.desks.iter().for_each(|desk| desk.wake());
         }
+        is_woken = !is_full && tokio::time::timeout(house.settings.poll, house.wake.notified()).await.is_ok();
     }
 }
 
-async fn send_deliveries(house: Arc<House>) {
+async fn mark_entries(house: Arc<House>) {
     loop {
-        let taken = match house.take().await {
-            Ok(taken) => taken,
-            Err(error) => {
-                tracing::warn!(%error, "deliveries of the outbox could not be taken; it is tried again");
-                0
-            }
-        };
-        if taken == 0 {
-            let _ = tokio::time::timeout(house.settings.poll, house.due.notified()).await;
+        if let Err(error) = house.store.mark().await {
+            tracing::warn!(%error, "entries of the outbox could not be marked as processed; it is tried again");
         }
+        tokio::time::sleep(house.settings.poll.min(MARK_EVERY_MAX)).await;
     }
 }
 
 async fn keep_house(house: Arc<House>) {
-    match house.ports.store.left_alone().await {
+    match house.store.left_alone().await {
         Ok(0) => gauge!(OUTBOX_LEFT_ALONE.name).set(0.0),
         Ok(entries) => {
             tracing::info!(entries, "the outbox leaves unprocessed entries alone that are older than itself");
@@ -174,143 +151,35 @@ async fn keep_house(house: Arc<House>) {
         Err(error) => tracing::warn!(%error, "the outbox can't be looked at"),
     }
     let mut forgot_at: Option<Instant> = None;
+    let mut seen = (Instant::now(), Duration::ZERO);
     loop {
-        if let Ok(depth) = house.ports.store.depth().await {
-            gauge!(OUTBOX_ENTRIES.name).set(as_f64(depth.entries));
-            gauge!(OUTBOX_OLDEST_AGE.name).set(depth.oldest_age.as_secs_f64());
-            gauge!(OUTBOX_DEAD_LETTERS_WAITING.name).set(as_f64(depth.dead));
+        match house.store.depth().await {
+            Ok(depth) => {
+                seen = (Instant::now(), depth.oldest_age);
+                show(depth);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the outbox can't be looked at");
+                // What was not seen to end has grown older, and a database that is away holds up everything.
+                gauge!(OUTBOX_OLDEST_AGE.name).set((seen.1 + seen.0.elapsed()).as_secs_f64());
+            }
         }
         if forgot_at.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
             // Bit by bit: each bit is a transaction, and feeds wait for the longest.
-            while house.ports.store.forget(house.settings.kept).await.unwrap_or(false) {}
+            while house.store.forget(house.settings.kept).await.unwrap_or(false) {}
             forgot_at = Some(Instant::now());
         }
         tokio::time::sleep(GAUGES_EVERY).await;
     }
 }
 
+fn show(depth: Depth) {
+    gauge!(OUTBOX_ENTRIES.name).set(as_f64(depth.entries));
+    gauge!(OUTBOX_OLDEST_AGE.name).set(depth.oldest_age.as_secs_f64());
+    gauge!(OUTBOX_DEAD_LETTERS_WAITING.name).set(as_f64(depth.dead));
+}
+
 #[allow(clippy::cast_precision_loss, reason = "nobody has 2^52 entries")]
 fn as_f64(count: i64) -> f64 {
     count as f64
-}
-
-impl House {
-    /// Takes what is due, as far as there are senders, and has it sent. Returns how many that were.
-    async fn take(self: &Arc<House>) -> Result<usize, StoreError> {
-        let free = self.sends.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let share = (self.settings.senders / TARGETS_SHARE).max(1);
-        let limit = (self.sends.available_permits() + 1).min(share);
-        let busy: Vec<Uuid> = {
-            let under_way = self.under_way.lock().expect("nothing panics under this lock");
-            under_way.iter().filter(|(_, sends)| **sends >= share).map(|(target, _)| *target).collect()
-        };
-        let taken_at = Instant::now();
-        let deliveries = self.ports.store.take(limit, self.settings.lease, &busy).await?;
-        let taken = deliveries.len();
-        let mut free = Some(free);
-        for delivery in deliveries {
-            let permit = match free.take() {
-                Some(permit) => permit,
-                None => self.sends.clone().acquire_owned().await.expect("the semaphore is never closed"),
-            };
-            let under_way = UnderWay::begin(self.clone(), delivery.target_id);
-            tokio::spawn(async move {
-                under_way.0.attempt(&delivery, taken_at).await;
-                drop((under_way, permit));
-            });
-        }
-        Ok(taken)
-    }
-
-    async fn attempt(&self, delivery: &Delivery, taken_at: Instant) {
-        let until = taken_at + self.settings.lease.saturating_sub(MARK_MARGIN);
-        let outcome = match self.sender_of(delivery.handler) {
-            Some(of) => {
-                let sending = AssertUnwindSafe(of.sender.send(delivery)).catch_unwind();
-                match tokio::time::timeout_at(until.into(), sending).await {
-                    Ok(Ok(outcome)) => outcome,
-                    // The panic hook has logged where and why.
-                    Ok(Err(_)) => Outcome::Refused { reason: "its sender panicked".to_owned(), status: None },
-                    Err(_) => Outcome::Failed { reason: "it took too long".to_owned(), status: None, wait: None },
-                }
-            }
-            None => Outcome::Skipped { reason: "mail is no longer sent" },
-        };
-        self.record(delivery, outcome).await;
-    }
-
-    async fn record(&self, delivery: &Delivery, outcome: Outcome) {
-        let handler = delivery.handler.as_str();
-        let (mark, status, reason) = self.mark(delivery, outcome);
-        let word = match &mark {
-            Mark::Done => "done",
-            Mark::Skipped => "skipped",
-            Mark::Retry { .. } => "failed",
-            Mark::Dead => "dead",
-        };
-        match self.ports.store.finish(delivery, &mark, status, reason.as_deref()).await {
-            Ok(true) => {
-                counter!(OUTBOX_ATTEMPTS.name, "handler" => handler, "outcome" => word).increment(1);
-                if mark == Mark::Dead {
-                    counter!(OUTBOX_DEAD_LETTERS.name, "handler" => handler).increment(1);
-                    let (delivery, reason) = (delivery.id, reason.unwrap_or_default());
-                    tracing::error!(%delivery, handler, reason, "a delivery of the outbox was given up");
-                }
-            }
-            Ok(false) => tracing::warn!(delivery = %delivery.id, "a lease ended before its delivery did"),
-            Err(error) => {
-                tracing::warn!(%error, delivery = %delivery.id, "what became of a delivery is not recorded; it is sent again");
-            }
-        }
-    }
-
-    fn mark(&self, delivery: &Delivery, outcome: Outcome) -> (Mark, Option<u16>, Option<String>) {
-        match outcome {
-            Outcome::Done { status } => (Mark::Done, status, None),
-            Outcome::Skipped { reason } => (Mark::Skipped, None, Some(reason.to_owned())),
-            Outcome::Refused { reason, status } => (Mark::Dead, status, Some(reason)),
-            Outcome::Failed { reason, status, wait } => {
-                let of = self.sender_of(delivery.handler);
-                let pause = of.and_then(|of| of.schedule.pause_after(delivery.attempt, self.chance()));
-                let mark = pause.map_or(Mark::Dead, |pause| Mark::Retry { wait: pause.max(wait.unwrap_or_default()) });
-                (mark, status, Some(reason))
-            }
-        }
-    }
-
-    fn sender_of(&self, handler: Handler) -> Option<&SenderOf> {
-        match handler {
-            Handler::Email => self.ports.email.as_ref(),
-            Handler::Webhook => Some(&self.ports.webhooks),
-        }
-    }
-
-    /// In `[0, 1)`, from the random tail of an id.
-    fn chance(&self) -> f64 {
-        let tail = self.ports.ids.uuid().as_u128() & u128::from(u32::MAX);
-        f64::from(u32::try_from(tail).expect("32 bits")) / (f64::from(u32::MAX) + 1.0)
-    }
-}
-
-/// Counts a send towards its target's share for as long as it lasts.
-struct UnderWay(Arc<House>, Uuid);
-
-impl UnderWay {
-    fn begin(house: Arc<House>, target: Uuid) -> UnderWay {
-        *house.under_way.lock().expect("nothing panics under this lock").entry(target).or_default() += 1;
-        UnderWay(house, target)
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let UnderWay(house, target) = self;
-        let mut under_way = house.under_way.lock().expect("nothing panics under this lock");
-        if let Some(sends) = under_way.get_mut(target) {
-            *sends -= 1;
-        }
-        under_way.retain(|_, sends| *sends > 0);
-        drop(under_way);
-        house.due.notify_one();
-    }
 }

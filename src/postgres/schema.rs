@@ -158,6 +158,18 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0031_totals.up.sql"),
         include_str!("../../schema/0031_totals.down.sql"),
     ),
+    Migration::new(
+        32,
+        "outbox_progress",
+        include_str!("../../schema/0032_outbox_progress.up.sql"),
+        include_str!("../../schema/0032_outbox_progress.down.sql"),
+    ),
+    Migration::new(
+        33,
+        "known_bookings",
+        include_str!("../../schema/0033_known_bookings.up.sql"),
+        include_str!("../../schema/0033_known_bookings.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on

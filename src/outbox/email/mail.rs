@@ -54,7 +54,7 @@ impl Mail<'_> {
     }
 }
 
-/// On one line: no name adds a header.
-fn plain(text: &str) -> String {
+/// On one line: no name adds a header, nor a line of its own to what the mail says.
+pub fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }

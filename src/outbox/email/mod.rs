@@ -17,8 +17,8 @@ use self::mail::Mail;
 use self::smtp::Smtp;
 use super::delivery::{Delivery, Outcome};
 use super::entry::BookingChange;
+use super::sending::Sender;
 use super::store::OutboxStore;
-use super::worker::Sender;
 use crate::ports::{Customers, CustomersError};
 
 /// What becomes of a booking that customers are told.
@@ -60,12 +60,14 @@ impl EmailSender {
         let customer = match self.customers.current(delivery.tenant_id, customer_id).await {
             Ok((profile, _)) => profile,
             Err(CustomersError::NotFound) => return Outcome::Skipped { reason: "the vault has no such customer" },
-            Err(CustomersError::Outdated | CustomersError::Unavailable(_)) => return failed("the vault can't be read"),
+            Err(CustomersError::Outdated | CustomersError::Unavailable(_)) => {
+                return Outcome::NotTried { reason: "the vault can't be read" };
+            }
         };
         let salon = match self.store.salon(delivery.tenant_id, message.service_id, message.staff_id).await {
             Ok(Some(salon)) => salon,
             Ok(None) => return Outcome::Skipped { reason: "the tenant is gone" },
-            Err(_) => return failed("the tenant can't be read"),
+            Err(_) => return Outcome::NotTried { reason: "the tenant can't be read" },
         };
         let mail = Mail { delivery_id: delivery.id, notice, message, customer: &customer, salon: &salon };
         self.smtp.send(&mail, self.clock.now()).await
@@ -89,8 +91,4 @@ impl Notice {
             }
         }
     }
-}
-
-fn failed(reason: &str) -> Outcome {
-    Outcome::Failed { reason: reason.to_owned(), status: None, wait: None }
 }

@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 
 use super::Notice;
-use super::mail::Mail;
+use super::mail::{Mail, plain};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -176,7 +176,8 @@ pub fn body(mail: &Mail<'_>) -> String {
         Notice::Moved => format!("{}: {time}", language.new_time()),
         Notice::Confirmed | Notice::Cancelled => time,
     };
-    let what = match (&salon.service, &salon.staff) {
+    let [service, staff] = [&salon.service, &salon.staff].map(|name| name.as_deref().map(plain));
+    let what = match (service, staff) {
         (Some(service), Some(staff)) => format!("{service} {} {staff}\n", language.with()),
         (Some(service), None) => format!("{service}\n"),
         (None, _) => String::new(),
@@ -184,19 +185,77 @@ pub fn body(mail: &Mail<'_>) -> String {
     format!(
         "{} {} {}\n\n{}.\n\n{what}{time}\n\n{}\n{}\n",
         language.greeting(),
-        mail.customer.first_name,
-        mail.customer.last_name,
+        plain(&mail.customer.first_name),
+        plain(&mail.customer.last_name),
         language.subject(mail.notice),
         language.closing(),
-        salon.name,
+        plain(&salon.name),
     )
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 mod tests {
+    use codeccloud_actors::ids::{BookingId, StaffId};
+    use codeccloud_actors::time::Slot;
     use jiff::civil::date;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::outbox::{BookingChange, Message, SalonWords};
+    use crate::vault::CustomerProfile;
+
+    /// On both sides of a change of the clocks, and with names that would add lines of their own.
+    #[test]
+    fn times_are_those_of_the_wall_and_names_stay_on_their_line() {
+        let time = |text: &str| text.parse().unwrap();
+        let said = |start: &str, end: &str| {
+            let message = Message {
+                change: BookingChange::Scheduled,
+                booking_id: BookingId(Uuid::nil()),
+                customer_id: None,
+                staff_id: StaffId(Uuid::nil()),
+                service_id: None,
+                slot: Slot::new(time(start), time(end)).unwrap(),
+                sequence: 0,
+                changed_at: time(start),
+            };
+            let customer = CustomerProfile {
+                email: "zoe@example.ch".to_owned(),
+                phone: None,
+                first_name: "Zoë\r\n\r\nPay here: https://example.org".to_owned(),
+                last_name: "Müller\u{7}".to_owned(),
+            };
+            let salon = SalonWords {
+                name: "Salon\nAare".to_owned(),
+                locale: "de-CH".to_owned(),
+                zone: jiff::tz::TimeZone::get("Europe/Zurich").unwrap(),
+                service: Some("Cut\n".to_owned()),
+                staff: Some("\nBea".to_owned()),
+            };
+            let (delivery_id, notice) = (Uuid::nil(), Notice::Confirmed);
+            body(&Mail { delivery_id, notice, message: &message, customer: &customer, salon: &salon })
+        };
+        let before = said("2031-03-29T08:00:00Z", "2031-03-29T08:30:00Z");
+        assert_eq!(
+            before.lines().collect::<Vec<_>>(),
+            [
+                "Guten Tag ZoëPay here: https://example.org Müller",
+                "",
+                "Ihr Termin ist bestätigt.",
+                "",
+                "Cut bei Bea",
+                "Samstag, 29. März 2031, 09:00–09:30 Uhr",
+                "",
+                "Freundliche Grüsse",
+                "SalonAare",
+            ]
+        );
+        let across = said("2031-03-30T00:30:00Z", "2031-03-30T01:30:00Z");
+        assert!(across.contains("Sonntag, 30. März 2031, 01:30–03:30 Uhr"), "an hour is left out: {across}");
+        let twice = said("2031-10-26T00:30:00Z", "2031-10-26T01:30:00Z");
+        assert!(twice.contains("Sonntag, 26. Oktober 2031, 02:30–02:30 Uhr"), "an hour comes twice: {twice}");
+    }
 
     #[test]
     fn days_are_named_as_people_name_them() {

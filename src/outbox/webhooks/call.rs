@@ -21,8 +21,9 @@ use url::{Host, Url};
 
 use super::addresses::{TargetUrl, UrlError, is_public};
 
-/// Of an answer's body, which nobody reads: enough for the connection to end in peace.
+/// Of an answer's body, which nobody reads: enough for the connection to end in peace, if it comes at once.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+const BODY_WAIT: Duration = Duration::from_millis(100);
 
 /// No receiver may ask for a longer pause.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -132,12 +133,15 @@ where
     let mut response = sender.send_request(request).await.map_err(|_| CallError::Broken)?;
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
-    let mut read = 0;
-    while read < BODY_BYTES_MAX {
-        match response.frame().await {
-            Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
-            Some(Err(_)) | None => break,
+    let draining = async {
+        let mut read = 0;
+        while read < BODY_BYTES_MAX {
+            match response.frame().await {
+                Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) | None => break,
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(BODY_WAIT, draining).await;
     Ok(Reply { status: response.status().as_u16(), retry_after })
 }

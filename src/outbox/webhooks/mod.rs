@@ -21,14 +21,21 @@ pub use signature::SigningSecret;
 
 use self::call::{CallError, Reply};
 use super::delivery::{Delivery, Message, Outcome};
-use super::worker::Sender;
+use super::sending::Sender;
 use crate::vault::{MasterKeys, SealedSecret};
 
 /// The endpoints, of all tenants.
 pub trait EndpointStore: Send + Sync + 'static {
     fn target(&self, tenant_id: TenantId, id: Uuid) -> BoxFuture<'_, Result<Option<Target>, StoreError>>;
 
-    fn switch_off(&self, tenant_id: TenantId, id: Uuid, reason: &'static str) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Only while it leads to `url`: who has given it another meanwhile knows better. `false` if it doesn't, or is off.
+    fn switch_off<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        id: Uuid,
+        url: &'a str,
+        reason: &'static str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 }
 
 /// Where an endpoint is called, and what with.
@@ -72,7 +79,7 @@ impl WebhookSender {
             Ok(Some(target)) if target.is_on => target,
             Ok(Some(_)) => return Outcome::Skipped { reason: "the endpoint is off" },
             Ok(None) => return Outcome::Skipped { reason: "the endpoint was deleted" },
-            Err(_) => return failed("the endpoint can't be read", None),
+            Err(_) => return Outcome::NotTried { reason: "the endpoint can't be read" },
         };
         let purpose = secret_purpose(tenant_id, id);
         let opened = target.secrets.iter().map(|sealed| self.keys.open_secret(&purpose, sealed));
@@ -89,7 +96,7 @@ impl WebhookSender {
             ("webhook-signature", signatures),
         ];
         match self.caller.post(&target.url, &headers, body).await {
-            Ok(reply) => self.heard(tenant_id, id, reply).await,
+            Ok(reply) => self.heard(tenant_id, id, &target.url, reply).await,
             Err(error @ (CallError::Url(_) | CallError::Private)) => {
                 Outcome::Refused { reason: error.to_string(), status: None }
             }
@@ -103,13 +110,14 @@ impl WebhookSender {
         }
     }
 
-    async fn heard(&self, tenant_id: TenantId, id: Uuid, reply: Reply) -> Outcome {
+    async fn heard(&self, tenant_id: TenantId, id: Uuid, url: &str, reply: Reply) -> Outcome {
         let Reply { status, retry_after } = reply;
         match status {
             200..=299 => Outcome::Done { status: Some(status) },
-            410 => match self.endpoints.switch_off(tenant_id, id, "it answered 410 Gone").await {
-                Ok(()) => Outcome::Skipped { reason: "the endpoint answered 410 and was switched off" },
-                Err(_) => failed("the endpoint answered 410 and can't be switched off", Some(status)),
+            410 => match self.endpoints.switch_off(tenant_id, id, url, "it answered 410 Gone").await {
+                Ok(true) => Outcome::Skipped { reason: "the endpoint answered 410 and was switched off" },
+                Ok(false) => Outcome::NotTried { reason: "the endpoint has changed meanwhile" },
+                Err(_) => Outcome::NotTried { reason: "the endpoint answered 410 and can't be switched off" },
             },
             300..=399 => failed("redirects are not followed", Some(status)),
             _ => Outcome::Failed { reason: format!("it answered {status}"), status: Some(status), wait: retry_after },

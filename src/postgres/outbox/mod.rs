@@ -3,6 +3,7 @@
 pub mod operators;
 
 mod planning;
+mod progress;
 mod waker;
 
 use std::sync::Mutex;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use self::planning::Scan;
 use super::{ConnectionPool, away, described};
 use crate::clock::SystemIds;
-use crate::outbox::{Delivery, Depth, Handler, Mark, OutboxStore, PlanEntries, Planned, SalonWords};
+use crate::outbox::{Delivery, Depth, Handler, Mark, OutboxStore, PlanEntries, Planned, Room, SalonWords};
 use codeccloud_actors::ports::Ids;
 
 pub use waker::OutboxWaker;
@@ -44,27 +45,70 @@ impl PostgresOutbox {
     }
 }
 
-/// The lowest of its booking and target that is waiting goes first, also while it is being sent or pauses.
+/// The lowest of its booking and target that is waiting goes first, also while it is being sent or pauses. Tenants take
+/// turns, and none has more than its share; neither has any of their targets.
 const TAKE: &str = "
-    WITH due AS (
-        SELECT d.tenant_id, d.id FROM outbox_deliveries d
-        WHERE d.state = 'waiting' AND d.due_at <= now() AND d.target_id <> ALL ($4)
-            AND NOT EXISTS (
-                SELECT FROM outbox_deliveries earlier
-                WHERE earlier.tenant_id = d.tenant_id AND earlier.target_id = d.target_id
-                    AND earlier.aggregate_id = d.aggregate_id AND earlier.number < d.number
-                    AND earlier.state = 'waiting'
-            )
-        ORDER BY d.due_at, d.number
-        LIMIT $1
+    WITH RECURSIVE targets AS (
+        (SELECT tenant_id, target_id FROM outbox_deliveries WHERE handler = $1 AND state = 'waiting'
+            ORDER BY tenant_id, target_id LIMIT 1)
+        UNION ALL
+        SELECT next.tenant_id, next.target_id FROM targets t CROSS JOIN LATERAL (
+            SELECT d.tenant_id, d.target_id FROM outbox_deliveries d
+            WHERE d.handler = $1 AND d.state = 'waiting' AND (d.tenant_id, d.target_id) > (t.tenant_id, t.target_id)
+            ORDER BY d.tenant_id, d.target_id LIMIT 1
+        ) next
+    ), under_way AS (
+        SELECT * FROM unnest($7::uuid[], $8::uuid[]) sent (tenant_id, target_id)
+    ), shares AS (
+        SELECT t.tenant_id, t.target_id,
+            (SELECT count(*) FROM under_way u WHERE u.tenant_id = t.tenant_id) AS of_tenant,
+            (SELECT count(*) FROM under_way u WHERE u.tenant_id = t.tenant_id AND u.target_id = t.target_id) AS of_target
+        FROM targets t
+    ), turns AS (
+        SELECT s.tenant_id, due.id, due.due_at, due.number, s.of_tenant + row_number() OVER (
+            PARTITION BY s.tenant_id ORDER BY s.of_target + due.place, due.due_at, due.number
+        ) AS turn
+        FROM shares s CROSS JOIN LATERAL (
+            SELECT d.id, d.due_at, d.number, row_number() OVER (ORDER BY d.due_at, d.number) AS place
+            FROM outbox_deliveries d
+            WHERE d.handler = $1 AND d.tenant_id = s.tenant_id AND d.target_id = s.target_id AND d.state = 'waiting'
+                AND d.due_at <= now() AND NOT EXISTS (
+                    SELECT FROM outbox_deliveries earlier
+                    WHERE earlier.tenant_id = d.tenant_id AND earlier.target_id = d.target_id
+                        AND earlier.aggregate_id = d.aggregate_id AND earlier.number < d.number
+                        AND earlier.state = 'waiting'
+                )
+            ORDER BY d.due_at, d.number
+            LIMIT greatest(least($5 - s.of_target, $4 - s.of_tenant), 0)
+        ) due
+    ), chosen AS (
+        SELECT d.tenant_id, d.id FROM turns t JOIN outbox_deliveries d USING (tenant_id, id)
+        WHERE t.turn <= $4 AND d.state = 'waiting' AND d.due_at <= now()
+        ORDER BY t.turn, t.due_at, t.number
+        LIMIT $6
         FOR UPDATE OF d SKIP LOCKED
     )
     UPDATE outbox_deliveries taken
     SET attempts = attempts + 1, lease_id = $2, due_at = now() + make_interval(secs => $3)
-    FROM due WHERE taken.tenant_id = due.tenant_id AND taken.id = due.id
+    FROM chosen WHERE taken.tenant_id = chosen.tenant_id AND taken.id = chosen.id
     RETURNING taken.id, taken.entry_id, taken.tenant_id, taken.handler, taken.target_id, taken.message, taken.attempts";
 
-const FINISH: &str = "SELECT app_private.finish_attempt($1, $2, $3, $4, $5, make_interval(secs => $6), $7, $8)";
+/// What has ended is noted, so that its entry is marked.
+const FINISH: &str = "
+    WITH ended AS (
+        UPDATE outbox_deliveries
+        SET state = $4, lease_id = NULL, response_status = $6, reason = $7,
+            attempts = attempts - CASE WHEN $8 THEN 0 ELSE 1 END,
+            due_at = CASE WHEN $4 = 'waiting' THEN now() + make_interval(secs => $5) ELSE due_at END,
+            finished_at = CASE WHEN $4 <> 'waiting' THEN now() END
+        WHERE tenant_id = $1 AND id = $2 AND lease_id = $3 AND state = 'waiting'
+        RETURNING tenant_id, entry_id, state
+    ), noted AS (
+        INSERT INTO app_private.outbox_finished (tenant_id, entry_id)
+        SELECT e.tenant_id, e.entry_id FROM ended e, app_private.outbox_start s
+        WHERE e.state IN ('done', 'skipped') AND s.marks_entries
+    )
+    SELECT EXISTS (SELECT FROM ended)";
 
 const FORGET: &str = "
     WITH old AS (
@@ -82,15 +126,19 @@ const FORGET: &str = "
 
 const DEPTH: &str = "
     WITH open AS (
-        SELECT e.created_at, EXISTS (
-            SELECT FROM outbox_deliveries d WHERE d.tenant_id = e.tenant_id AND d.entry_id = e.id AND d.state = 'dead'
-        ) AS is_dead
-        FROM outbox_events e
-        WHERE e.processed_at IS NULL AND e.id > (SELECT entry_id FROM app_private.outbox_start)
+        SELECT tenant_id, entry_id, waiting_since FROM outbox_deliveries WHERE state = 'waiting'
+        UNION ALL
+        SELECT tenant_id, entry_id, NULL FROM outbox_deliveries WHERE state = 'dead'
+    ), unplanned AS (
+        SELECT count(*) AS entries, min(e.created_at) AS since
+        FROM app_private.outbox_start s JOIN outbox_events e ON e.id > greatest(s.planned_to, s.entry_id)
+        WHERE s.entry_id IS NOT NULL
+            AND NOT EXISTS (SELECT FROM app_private.outbox_planned p WHERE p.entry_id = e.id)
     )
-    SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE NOT is_dead)), 0)::float8,
+    SELECT u.entries + (SELECT count(DISTINCT (tenant_id, entry_id)) FROM open),
+        coalesce(extract(epoch FROM now() - least(u.since, (SELECT min(waiting_since) FROM open))), 0)::float8,
         (SELECT count(*) FROM outbox_deliveries WHERE state = 'dead')
-    FROM open";
+    FROM unplanned u";
 
 const LEFT_ALONE: &str = "
     SELECT count(*) FROM outbox_events
@@ -105,6 +153,14 @@ const SALON: &str = "
     WHERE t.id = $1 AND t.deleted_at IS NULL";
 
 impl OutboxStore for PostgresOutbox {
+    fn begin(&self, with_mail: bool) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            let mut client = self.pool.get().await.map_err(away)?;
+            progress::begin(&mut client, with_mail).await.map_err(|error| away(described(&error)))
+        }
+        .boxed()
+    }
+
     fn plan(&self, batch_max: usize, plan: PlanEntries) -> BoxFuture<'_, Result<Planned, StoreError>> {
         async move {
             let mut client = self.pool.get().await.map_err(away)?;
@@ -119,26 +175,22 @@ impl OutboxStore for PostgresOutbox {
         .boxed()
     }
 
-    fn take<'a>(
-        &'a self,
-        limit: usize,
-        lease: Duration,
-        busy: &'a [Uuid],
-    ) -> BoxFuture<'a, Result<Vec<Delivery>, StoreError>> {
+    fn take<'a>(&'a self, room: &'a Room, lease: Duration) -> BoxFuture<'a, Result<Vec<Delivery>, StoreError>> {
         async move {
             let lease_id = SystemIds.uuid();
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = self
-                .query(
-                    TAKE,
-                    &[
-                        (&limit, Type::INT8),
-                        (&lease_id, Type::UUID),
-                        (&lease.as_secs_f64(), Type::FLOAT8),
-                        (&busy, Type::UUID_ARRAY),
-                    ],
-                )
-                .await?;
+            let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            let (tenants, targets): (Vec<Uuid>, Vec<Uuid>) = room.under_way.iter().map(|(t, id)| (t.0, *id)).unzip();
+            let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
+                (&room.handler.as_str(), Type::TEXT),
+                (&lease_id, Type::UUID),
+                (&lease.as_secs_f64(), Type::FLOAT8),
+                (&count(room.per_tenant), Type::INT8),
+                (&count(room.per_target), Type::INT8),
+                (&count(room.limit), Type::INT8),
+                (&tenants, Type::UUID_ARRAY),
+                (&targets, Type::UUID_ARRAY),
+            ];
+            let rows = self.query(TAKE, &parameters).await?;
             Ok(rows.iter().filter_map(|row| delivery(row, lease_id)).collect())
         }
         .boxed()
@@ -155,25 +207,30 @@ impl OutboxStore for PostgresOutbox {
             let (state, wait) = match mark {
                 Mark::Done => ("done", Duration::ZERO),
                 Mark::Skipped => ("skipped", Duration::ZERO),
-                Mark::Retry { wait } => ("waiting", *wait),
+                Mark::Retry { wait } | Mark::NotTried { wait } => ("waiting", *wait),
                 Mark::Dead => ("dead", Duration::ZERO),
             };
-            let rows = self
-                .query(
-                    FINISH,
-                    &[
-                        (&delivery.tenant_id.0, Type::UUID),
-                        (&delivery.id, Type::UUID),
-                        (&delivery.lease_id, Type::UUID),
-                        (&delivery.entry_id, Type::INT8),
-                        (&state, Type::TEXT),
-                        (&wait.as_secs_f64(), Type::FLOAT8),
-                        (&status.map(i32::from), Type::INT4),
-                        (&reason, Type::TEXT),
-                    ],
-                )
-                .await?;
+            let counts = !matches!(mark, Mark::NotTried { .. });
+            let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
+                (&delivery.tenant_id.0, Type::UUID),
+                (&delivery.id, Type::UUID),
+                (&delivery.lease_id, Type::UUID),
+                (&state, Type::TEXT),
+                (&wait.as_secs_f64(), Type::FLOAT8),
+                (&status.map(i32::from), Type::INT4),
+                (&reason, Type::TEXT),
+                (&counts, Type::BOOL),
+            ];
+            let rows = self.query(FINISH, &parameters).await?;
             Ok(rows.first().is_some_and(|row| row.get(0)))
+        }
+        .boxed()
+    }
+
+    fn mark(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        async move {
+            let mut client = self.pool.get().await.map_err(away)?;
+            progress::mark(&mut client).await.map_err(|error| away(described(&error)))
         }
         .boxed()
     }

@@ -52,12 +52,13 @@ pub async fn list(client: &PooledClient, choice: &Choice, limit: i64) -> Result<
     Ok(rows.iter().map(delivery_row).collect())
 }
 
-/// Dead letters begin anew, with all their attempts. Returns how many there were.
+/// What was given up, or skipped when nobody was there to tell, begins anew with all its attempts. Returns how many there were.
 pub async fn retry(client: &mut PooledClient, choice: &Choice) -> Result<u64, Error> {
     let transaction = client.transaction().await?;
     let sql = format!(
-        "UPDATE outbox_deliveries SET state = 'waiting', attempts = 0, due_at = now(), lease_id = NULL, finished_at = NULL \
-         WHERE state = 'dead' AND {CHOSEN}"
+        "UPDATE outbox_deliveries SET state = 'waiting', attempts = 0, due_at = now(), lease_id = NULL, finished_at = NULL, \
+             waiting_since = now() \
+         WHERE state IN ('dead', 'skipped') AND {CHOSEN}"
     );
     let tenant_id = choice.tenant_id.map(|id| id.0);
     let retried = transaction.execute(&sql, &[&tenant_id, &choice.id, &choice.state, &choice.handler]).await?;
@@ -65,6 +66,11 @@ pub async fn retry(client: &mut PooledClient, choice: &Choice) -> Result<u64, Er
     transaction.commit().await?;
     Ok(retried)
 }
+
+/// They are marked once nothing of them is open.
+const NOTE_ENDED: &str = "
+    INSERT INTO app_private.outbox_finished (tenant_id, entry_id)
+    SELECT ended.* FROM unnest($1::uuid[], $2::int8[]) ended, app_private.outbox_start s WHERE s.marks_entries";
 
 /// Gives up for good what was not delivered, and says so in the audit log. A delivery that is on its way may still arrive.
 pub async fn discard(client: &mut PooledClient, choice: &Choice, reason: &str) -> Result<u64, Error> {
@@ -75,20 +81,62 @@ pub async fn discard(client: &mut PooledClient, choice: &Choice, reason: &str) -
          )
          UPDATE outbox_deliveries d SET state = 'discarded', lease_id = NULL, finished_at = now() FROM open
          WHERE d.tenant_id = open.tenant_id AND d.id = open.id
-         RETURNING d.tenant_id, d.id, d.entry_id, open.state"
+         RETURNING d.tenant_id, d.id, open.state, d.entry_id"
     );
     let tenant_id = choice.tenant_id.map(|id| id.0);
     let rows = transaction.query(&sql, &[&tenant_id, &choice.id, &choice.state, &choice.handler]).await?;
     let audit = "INSERT INTO audit_log (tenant_id, event_type, entity, entity_id, before, after, context) \
                  VALUES ($1, 'update', 'outbox_deliveries', $2::uuid::text, $3, $4, $5)";
     for row in &rows {
-        let (tenant_id, id, entry_id): (Uuid, Uuid, i64) = (row.get(0), row.get(1), row.get(2));
-        let (before, after) = (json!({ "state": row.get::<_, &str>(3) }), json!({ "state": "discarded" }));
+        let (tenant_id, id): (Uuid, Uuid) = (row.get(0), row.get(1));
+        let (before, after) = (json!({ "state": row.get::<_, &str>(2) }), json!({ "state": "discarded" }));
         let context = json!({ "source": "outbox discard", "reason": reason });
         transaction.execute(audit, &[&tenant_id, &id, &Json(before), &Json(after), &Json(context)]).await?;
-        transaction.execute("SELECT app_private.close_outbox_entry($1, $2)", &[&tenant_id, &entry_id]).await?;
     }
+    let ended = rows.iter().map(|row| (row.get::<_, Uuid>(0), row.get::<_, i64>(3)));
+    let (tenants, entries): (Vec<Uuid>, Vec<i64>) = ended.unzip();
+    transaction.execute(NOTE_ENDED, &[&tenants, &entries]).await?;
     transaction.batch_execute(&format!("NOTIFY {CHANNEL}")).await?;
+    transaction.commit().await?;
+    Ok(rows.len() as u64)
+}
+
+/// Who sets `processed_at` of entries: this software, or the consumers that were there before it.
+pub async fn marks_entries(client: &PooledClient) -> Result<bool, Error> {
+    Ok(client.query_one("SELECT marks_entries FROM app_private.outbox_start", &[]).await?.get(0))
+}
+
+/// Of the entries that were planned while they were not ours to mark.
+const NOTE_UNMARKED: &str = "
+    INSERT INTO app_private.outbox_finished (tenant_id, entry_id)
+    SELECT e.tenant_id, e.id FROM app_private.outbox_start s JOIN outbox_events e ON e.id > s.entry_id
+    WHERE e.processed_at IS NULL
+        AND (e.id <= s.planned_to OR EXISTS (SELECT FROM app_private.outbox_planned p WHERE p.entry_id = e.id))";
+
+/// From now on, and for those since the worker began.
+pub async fn mark_entries(client: &mut PooledClient, ours: bool) -> Result<(), Error> {
+    let transaction = client.transaction().await?;
+    let set = "UPDATE app_private.outbox_start SET marks_entries = $1 WHERE marks_entries <> $1";
+    if transaction.execute(set, &[&ours]).await? > 0 {
+        transaction.execute("DELETE FROM app_private.outbox_finished", &[]).await?;
+        if ours {
+            transaction.execute(NOTE_UNMARKED, &[]).await?;
+        }
+    }
+    transaction.commit().await
+}
+
+/// No mail is planned any more, until a server with a mail server starts; what waits is skipped. Returns how much that was.
+pub async fn stop_mail(client: &mut PooledClient) -> Result<u64, Error> {
+    let transaction = client.transaction().await?;
+    transaction.execute("UPDATE app_private.outbox_start SET sends_mail = false", &[]).await?;
+    let skip = "UPDATE outbox_deliveries SET state = 'skipped', lease_id = NULL, finished_at = now(), \
+                    reason = 'mail is no longer sent' \
+                WHERE handler = 'email' AND state = 'waiting' RETURNING tenant_id, entry_id";
+    let rows = transaction.query(skip, &[]).await?;
+    let ended = rows.iter().map(|row| (row.get::<_, Uuid>(0), row.get::<_, i64>(1)));
+    let (tenants, entries): (Vec<Uuid>, Vec<i64>) = ended.unzip();
+    transaction.execute(NOTE_ENDED, &[&tenants, &entries]).await?;
     transaction.commit().await?;
     Ok(rows.len() as u64)
 }

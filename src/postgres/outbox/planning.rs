@@ -17,12 +17,13 @@ use crate::postgres::types::PgTime;
 /// `codecout` in ASCII.
 const LOCK_KEY: i64 = 0x636f_6465_636f_7574;
 
-/// Transactions commit out of the order of their entries' numbers: so far back is looked each time, and once a minute
-/// everywhere. Entries of one booking do come in order, since each change of its row waits for the one before.
+/// Transactions commit out of the order of their entries' numbers: so far back is looked each time, and now and then down to
+/// where all are planned. Entries of one booking do come in order, since each change of its row waits for the one before.
 const LATE_ENTRIES: i64 = 10_000;
-const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
+const FULL_SCAN_EVERY: Duration = Duration::from_secs(10);
 
-/// Where to begin looking, so that entries which wait for their deliveries for days are not passed over every time.
+/// Where to begin looking, so that what is planned is not passed over every time while an old transaction holds
+/// `planned_to` back.
 #[derive(Default)]
 pub(super) struct Scan {
     from: i64,
@@ -30,8 +31,9 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub fn from(&mut self) -> i64 {
-        if self.full_at.is_none_or(|at| at.elapsed() >= FULL_SCAN_EVERY) { 0 } else { self.from }
+    /// `None` is everywhere.
+    pub fn from(&mut self) -> Option<i64> {
+        self.full_at.is_some_and(|at| at.elapsed() < FULL_SCAN_EVERY).then_some(self.from)
     }
 
     pub fn saw(&mut self, last: Option<i64>, all: bool) {
@@ -45,13 +47,17 @@ impl Scan {
     }
 }
 
-/// A stopped process must not keep the lock, and a lock of somebody else's on an entry must not keep this one.
+/// A stopped process must not keep the lock, and a lock of somebody else's must not keep this one.
 const BEGIN: &str = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '2s'";
 
+const START: &str = "
+    SELECT greatest(entry_id, planned_to), sends_mail, pg_snapshot_xmin(pg_current_snapshot())::text
+    FROM app_private.outbox_start WHERE entry_id IS NOT NULL";
+
+/// Whatever `processed_at` says: other consumers go by it.
 const UNPLANNED: &str = "
-    SELECT e.id, e.tenant_id, e.aggregate, e.event_type, e.payload, e.created_at FROM outbox_events e
-    WHERE e.processed_at IS NULL AND e.id > greatest($1, (SELECT entry_id FROM app_private.outbox_start))
-        AND NOT EXISTS (SELECT FROM outbox_deliveries d WHERE d.tenant_id = e.tenant_id AND d.entry_id = e.id)
+    SELECT e.id, e.tenant_id, e.aggregate, e.aggregate_id, e.event_type, e.payload, e.created_at FROM outbox_events e
+    WHERE e.id > $1 AND NOT EXISTS (SELECT FROM app_private.outbox_planned p WHERE p.entry_id = e.id)
     ORDER BY e.id LIMIT $2";
 
 const KNOWN: &str = "
@@ -77,12 +83,33 @@ const PUT_KNOWN: &str = "
         status = excluded.status, slot_start = excluded.slot_start, slot_end = excluded.slot_end,
         version = excluded.version, sequence = excluded.sequence, updated_at = now()";
 
-const FINISH: &str = "UPDATE outbox_events SET processed_at = now() WHERE id = ANY ($1) AND processed_at IS NULL";
+const PUT_PLANNED: &str = "
+    INSERT INTO app_private.outbox_planned (entry_id, horizon)
+    SELECT entry_id, pg_snapshot_xmax(pg_current_snapshot()) FROM unnest($1::int8[]) planned (entry_id)";
 
-/// What was done, and the last entry that was read.
+const NOTE_FINISHED: &str = "
+    INSERT INTO app_private.outbox_finished (tenant_id, entry_id)
+    SELECT finished.* FROM unnest($1::uuid[], $2::int8[]) finished, app_private.outbox_start s WHERE s.marks_entries";
+
+/// An entry is numbered before its transaction commits. Once the transactions have ended that ran when an entry was planned,
+/// all entries below it can be seen. A few seconds are for one that has a number and no transaction id yet; one that is open
+/// for a day is not waited for. A horizon in the future is of the cluster that a dump was made of.
+const ADVANCE: &str = "
+    WITH passed AS (
+        SELECT max(entry_id) AS entry_id FROM app_private.outbox_planned
+        WHERE planned_at < now() - interval '10 seconds' AND (
+            horizon <= $1::text::xid8 OR planned_at < now() - interval '1 day'
+            OR horizon > pg_snapshot_xmax(pg_current_snapshot())
+        )
+    ), moved AS (
+        UPDATE app_private.outbox_start s SET planned_to = p.entry_id FROM passed p WHERE p.entry_id > s.planned_to
+    )
+    DELETE FROM app_private.outbox_planned planned USING passed p WHERE planned.entry_id <= p.entry_id";
+
+/// What was done, and the last entry that was read. `from` is none for a look at all.
 pub(super) async fn round(
     client: &mut PooledClient,
-    from: i64,
+    from: Option<i64>,
     batch_max: usize,
     plan: &PlanEntries,
 ) -> Result<(Planned, Option<i64>), Error> {
@@ -91,39 +118,58 @@ pub(super) async fn round(
         let transaction = client.transaction().await?;
         transaction.batch_execute(BEGIN).await?;
         let lock = transaction.query_typed("SELECT pg_try_advisory_xact_lock($1)", &[(&LOCK_KEY, Type::INT8)]).await?;
-        if !lock.first().is_some_and(|row| row.get(0)) {
+        let start = transaction.query_typed(START, &[]).await?;
+        let (true, Some(start)) = (lock.first().is_some_and(|row| row.get(0)), start.first()) else {
             return Ok((Planned::Elsewhere, None));
-        }
-        let mut unplanned =
-            Unplanned { entries: entries(&transaction, from, batch_max).await?, ..Unplanned::default() };
+        };
+        let (planned_to, oldest_running): (i64, &str) = (start.get(0), start.get(2));
+        let mut unplanned = Unplanned {
+            entries: entries(&transaction, from.map_or(planned_to, |from| from.max(planned_to)), batch_max).await?,
+            sends_mail: start.get(1),
+            ..Unplanned::default()
+        };
+        unplanned.leave_out_beyond(batch_max);
         let read = unplanned.entries.len();
-        if read == 0 {
-            return Ok((Planned::Entries { read, deliveries: 0 }, None));
+        let deliveries = plan_batch(&transaction, &mut unplanned, plan).await?;
+        if from.is_none() && read < batch_max {
+            transaction.execute_typed(ADVANCE, &[(&oldest_running, Type::TEXT)]).await?;
         }
-        if read >= batch_max {
-            unplanned.leave_out_cut_transaction();
-        }
-        unplanned.known = known(&transaction, &unplanned.entries).await?;
-        unplanned.endpoints = endpoints(&transaction, &unplanned.entries).await?;
-        let plan = plan(&unplanned);
-        write(&transaction, &plan).await?;
         transaction.commit().await?;
         let last = unplanned.entries.last().map(|entry| entry.id);
-        Ok((Planned::Entries { read, deliveries: plan.deliveries.len() }, last))
+        Ok((Planned::Entries { read, deliveries }, last))
     };
     unfinished.watched(working).await
 }
 
+async fn plan_batch(
+    transaction: &Transaction<'_>,
+    unplanned: &mut Unplanned,
+    plan: &PlanEntries,
+) -> Result<usize, Error> {
+    if unplanned.entries.is_empty() {
+        return Ok(0);
+    }
+    unplanned.known = known(transaction, &unplanned.entries).await?;
+    unplanned.endpoints = endpoints(transaction, &unplanned.entries).await?;
+    let plan = plan(unplanned);
+    let planned: Vec<i64> = unplanned.entries.iter().map(|entry| entry.id).collect();
+    transaction.execute_typed(PUT_PLANNED, &[(&planned, Type::INT8_ARRAY)]).await?;
+    write(transaction, &plan).await?;
+    Ok(plan.deliveries.len())
+}
+
+/// Of two batches: the second shows how the first goes on.
 async fn entries(transaction: &Transaction<'_>, from: i64, batch_max: usize) -> Result<Vec<Entry>, Error> {
-    let limit = i64::try_from(batch_max).unwrap_or(i64::MAX);
+    let limit = i64::try_from(batch_max.saturating_mul(2)).unwrap_or(i64::MAX);
     let rows = transaction.query_typed(UNPLANNED, &[(&from, Type::INT8), (&limit, Type::INT8)]).await?;
     let entry = |row: &Row| Entry {
         id: row.get(0),
         tenant_id: row.get::<_, Option<Uuid>>(1).map(TenantId),
         aggregate: row.get(2),
-        operation: Operation::parse(row.get(3)),
-        payload: row.get(4),
-        created_at: row.get::<_, PgTime>(5).0,
+        aggregate_id: row.get(3),
+        operation: Operation::parse(row.get(4)),
+        payload: row.get(5),
+        created_at: row.get::<_, PgTime>(6).0,
     };
     Ok(rows.iter().map(entry).collect())
 }
@@ -170,7 +216,9 @@ async fn write(transaction: &Transaction<'_>, plan: &Plan) -> Result<(), Error> 
         put_known(transaction, plan).await?;
     }
     if !plan.finished.is_empty() {
-        transaction.execute_typed(FINISH, &[(&plan.finished, Type::INT8_ARRAY)]).await?;
+        let (tenants, entries): (Vec<Option<Uuid>>, Vec<i64>) =
+            plan.finished.iter().map(|(tenant_id, entry_id)| (tenant_id.map(|id| id.0), *entry_id)).unzip();
+        transaction.execute_typed(NOTE_FINISHED, &[(&tenants, Type::UUID_ARRAY), (&entries, Type::INT8_ARRAY)]).await?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ const TARGET: &str = "
 
 const SWITCH_OFF: &str = "
     UPDATE webhook_endpoints SET is_active = false, off_reason = $3, version = version + 1, updated_at = now()
-    WHERE tenant_id = $1 AND id = $2 AND is_active";
+    WHERE tenant_id = $1 AND id = $2 AND url = $4 AND is_active RETURNING id";
 
 impl PostgresEndpoints {
     pub fn new(pool: ConnectionPool) -> PostgresEndpoints {
@@ -45,11 +45,17 @@ impl EndpointStore for PostgresEndpoints {
         .boxed()
     }
 
-    fn switch_off(&self, tenant_id: TenantId, id: Uuid, reason: &'static str) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn switch_off<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        id: Uuid,
+        url: &'a str,
+        reason: &'static str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         async move {
-            let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&tenant_id.0, Type::UUID), (&id, Type::UUID), (&reason, Type::TEXT)];
-            self.query(SWITCH_OFF, &parameters).await.map(drop)
+            let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+                [(&tenant_id.0, Type::UUID), (&id, Type::UUID), (&reason, Type::TEXT), (&url, Type::TEXT)];
+            Ok(!self.query(SWITCH_OFF, &parameters).await?.is_empty())
         }
         .boxed()
     }

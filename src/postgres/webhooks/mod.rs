@@ -113,6 +113,7 @@ impl Webhooks for PostgresWebhooks {
                 return Err(ReferenceError::Conflict(format!("there are {ENDPOINTS_MAX} endpoints already")));
             }
             let secret = SigningSecret::generate();
+            rows::note_bookings(&change).await?;
             rows::insert(&change, id, &new, &self.seal(tenant_id.0, id, &secret)).await?;
             let view = rows::get(&change, id).await?;
             change.commit().await?;
@@ -134,6 +135,9 @@ impl Webhooks for PostgresWebhooks {
             let mut client = self.member().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::lock(&change, id, expected).await?;
+            if to.active == Some(true) {
+                rows::note_bookings(&change).await?;
+            }
             rows::update(&change, id, &to).await?;
             let view = rows::get(&change, id).await?;
             change.commit().await?;
@@ -167,6 +171,7 @@ impl Webhooks for PostgresWebhooks {
             if change.claim(Some(idempotency), self.ids.uuid(), &[id]).await?.is_some() {
                 return Ok((rows::get(&change, id).await?, self.secret(&change, id).await?, true));
             }
+            rows::demand_no_previous_secret(&change, id).await?;
             let secret = SigningSecret::generate();
             let sealed = self.seal(tenant_id.0, id, &secret);
             rows::rotate(&change, id, &sealed, self.previous_secret_hours).await?;

@@ -43,6 +43,12 @@ pub(super) async fn lock(change: &Change<'_>, id: Uuid, expected: Option<Version
     }
 }
 
+/// To be called before an endpoint begins to hear.
+pub(super) async fn note_bookings(change: &Change<'_>) -> Result<(), ReferenceError> {
+    let sql = "SELECT app_private.note_bookings($1)";
+    change.query(sql, &[(&change.tenant_id, Type::UUID)]).await.map(drop)
+}
+
 pub(super) async fn insert(
     change: &Change<'_>,
     id: Uuid,
@@ -80,6 +86,16 @@ pub(super) async fn update(change: &Change<'_>, id: Uuid, to: &WebhookChange) ->
 pub(super) async fn delete(change: &Change<'_>, id: Uuid) -> Result<(), ReferenceError> {
     let sql = "DELETE FROM webhook_endpoints WHERE tenant_id = $1 AND id = $2";
     found(change.execute(sql, &[(&change.tenant_id, Type::UUID), (&id, Type::UUID)]).await?, "webhook")
+}
+
+/// A promise was given until when the previous one signs too, and there is room for one only.
+pub(super) async fn demand_no_previous_secret(change: &Change<'_>, id: Uuid) -> Result<(), ReferenceError> {
+    let sql = "SELECT previous_secret_until FROM webhook_endpoints \
+               WHERE tenant_id = $1 AND id = $2 AND previous_secret_until > now()";
+    let rows = change.query(sql, &[(&change.tenant_id, Type::UUID), (&id, Type::UUID)]).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let until = row.get::<_, PgTime>(0).0;
+    Err(ReferenceError::Conflict(format!("the secret before this one is still in use, until {until}")))
 }
 
 pub(super) async fn rotate(

@@ -10,7 +10,7 @@ use super::house::{House, Manner, quick};
 use crate::support::command_on;
 use crate::support::receiver::Receiver;
 
-fn outbox(house: &House, arguments: &[&str]) -> (bool, String) {
+pub fn outbox(house: &House, arguments: &[&str]) -> (bool, String) {
     let mut command: Command = command_on(&house.database.url(), &[]);
     let output = command.arg("outbox").args(arguments).output().unwrap();
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
@@ -27,7 +27,7 @@ async fn pauses_between_attempts_grow() {
     let receiver = Receiver::that_answers(500);
     house.endpoint(&receiver.url).await;
     let schedule = Schedule::Backoff { min: Duration::from_millis(200), max: Duration::from_secs(5), attempts_max: 4 };
-    let worker = house.worker(Manner { schedule, ..Manner::default() });
+    let worker = house.worker(Manner { schedule, ..Manner::default() }).await;
     house.book(None, 0).await;
     let dead = house.in_state("dead", 1).await;
     worker.stop().await;
@@ -47,7 +47,7 @@ async fn an_operator_retries_and_discards_dead_letters() {
     house.endpoint(&receiver.url).await;
     house.book(None, 0).await;
     house.book(None, 1).await;
-    let worker = house.worker(Manner { schedule: quick(1), ..Manner::default() });
+    let worker = house.worker(Manner { schedule: quick(1), ..Manner::default() }).await;
     house.in_state("dead", 2).await;
     let dead = listed(&house, &["--state", "dead", "--tenant", "aare"]);
     assert_eq!(dead.len(), 2);
@@ -55,7 +55,7 @@ async fn an_operator_retries_and_discards_dead_letters() {
 
     // The running worker hears of it.
     let first = dead[0]["id"].as_str().unwrap();
-    assert_eq!(outbox(&house, &["retry", "--id", first]), (true, "1 dead letters begin anew\n".to_owned()));
+    assert_eq!(outbox(&house, &["retry", "--id", first]), (true, "1 deliveries begin anew\n".to_owned()));
     house.in_state("done", 1).await;
 
     assert!(!outbox(&house, &["discard", "--reason", "x"]).0, "all of them only when asked so");
@@ -85,7 +85,7 @@ async fn a_receiver_says_how_long_to_wait() {
     });
     house.endpoint(&receiver.url).await;
     house.book(None, 0).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     house.settled().await;
     worker.stop().await;
     let calls = receiver.calls();

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::support::{Database, key};
 
 pub struct House {
-    pub database: Database,
+    pub database: Arc<Database>,
     /// Writes rows as other software does, past all policies; the triggers fire.
     pub rows: Client,
     pub tenant_id: TenantId,
@@ -43,6 +43,9 @@ pub struct Manner {
     pub lease: Duration,
     pub allow_private: bool,
     pub call_timeout: Duration,
+    pub smtp_timeout: Duration,
+    pub poll: Duration,
+    pub senders: usize,
 }
 
 impl Default for Manner {
@@ -53,6 +56,9 @@ impl Default for Manner {
             lease: Duration::from_secs(10),
             allow_private: true,
             call_timeout: Duration::from_secs(5),
+            smtp_timeout: Duration::from_secs(5),
+            poll: Duration::from_millis(20),
+            senders: 16,
         }
     }
 }
@@ -67,6 +73,20 @@ impl House {
     }
 
     pub async fn on(database: Database, locale: &str) -> House {
+        // Bookings of the tests lie in these months.
+        for month in ["2031-06-01", "2031-07-01"] {
+            let make = format!("SELECT app_private.create_appointments_partition('{month}')");
+            database.owner().await.batch_execute(&make).await.unwrap();
+        }
+        House::of(Arc::new(database), "aare", locale).await
+    }
+
+    /// Another salon on the same database.
+    pub async fn neighbour(&self) -> House {
+        House::of(self.database.clone(), "birs", "de-CH").await
+    }
+
+    async fn of(database: Arc<Database>, slug: &str, locale: &str) -> House {
         let (staff_id, service_id, tenant_id) = (SystemIds.uuid(), SystemIds.uuid(), TenantId(SystemIds.uuid()));
         let service = NewTenantService {
             id: service_id,
@@ -85,7 +105,7 @@ impl House {
         let tenant = NewTenant {
             stage: Stage::Mvp,
             id: tenant_id,
-            slug: "aare".to_owned(),
+            slug: slug.to_owned(),
             name: "Salon Aare".to_owned(),
             locale: locale.to_owned(),
             time_zone: "Europe/Zurich".to_owned(),
@@ -99,15 +119,10 @@ impl House {
         let store = Arc::new(PostgresVault::new(database.pool(DatabaseRole::Vault)));
         let vault = Arc::new(Vault::new(master_keys(), store, Arc::new(SystemClock)));
         let rows = database.superuser().await;
-        // Bookings of the tests lie in these months.
-        for month in ["2031-06-01", "2031-07-01"] {
-            let make = format!("SELECT app_private.create_appointments_partition('{month}')");
-            database.owner().await.batch_execute(&make).await.unwrap();
-        }
         House { database, rows, tenant_id, manager, vault, staff_id, service_id }
     }
 
-    pub fn worker(&self, manner: Manner) -> OutboxWorker {
+    pub async fn worker(&self, manner: Manner) -> OutboxWorker {
         let pool = self.database.pool(DatabaseRole::Outbox);
         let store: Arc<dyn OutboxStore> = Arc::new(PostgresOutbox::new(pool.clone()));
         let email = manner.smtp_port.map(|port| {
@@ -117,7 +132,7 @@ impl House {
                 encryption: SmtpEncryption::None,
                 credentials: None,
                 from: "no-reply@codeccloud.test".to_owned(),
-                timeout: Duration::from_secs(5),
+                timeout: manner.smtp_timeout,
             };
             let sender = EmailSender::new(store.clone(), self.vault.clone(), Arc::new(SystemClock), &settings).unwrap();
             SenderOf { sender: Arc::new(sender), schedule: manner.schedule.clone() }
@@ -139,13 +154,13 @@ impl House {
             ids: Arc::new(SystemIds),
         };
         let settings = OutboxSettings {
-            poll: Duration::from_millis(20),
+            poll: manner.poll,
             batch_max: 50,
-            senders: 16,
+            senders: manner.senders,
             lease: manner.lease,
             kept: Duration::from_secs(3_600),
         };
-        OutboxWorker::start(ports, settings)
+        OutboxWorker::start(ports, settings).await.unwrap()
     }
 
     pub fn endpoints(&self) -> PostgresWebhooks {
@@ -205,15 +220,31 @@ impl House {
 
     /// Waits until no entry is open.
     pub async fn settled(&self) {
+        self.open_entries(0).await;
+    }
+
+    /// Waits until as many entries are open.
+    pub async fn open_entries(&self, count: i64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let open = "SELECT count(*) FROM outbox_events WHERE processed_at IS NULL";
         loop {
             let open: i64 = self.rows.query_one(open, &[]).await.unwrap().get(0);
-            if open == 0 {
+            if open == count {
                 return;
             }
             assert!(Instant::now() < deadline, "{open} entries stay open: {:#?}", self.deliveries().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until as many connections listen.
+    pub async fn listened(&self, count: i64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let listening =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+        while self.rows.query_one(listening, &[]).await.unwrap().get::<_, i64>(0) < count {
+            assert!(Instant::now() < deadline, "nobody listens");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -19,7 +19,7 @@ fn property(mail: &Value, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_booking_is_confirmed_moved_across_months_and_cancelled() {
     let (house, sink) = (House::build().await, MailSink::start());
-    let worker = house.worker(mailing(&sink));
+    let worker = house.worker(mailing(&sink)).await;
     let booking = house.book(Some(house.customer("zoe@example.ch").await), 0).await;
     house.change(booking, "notes = 'no news'").await;
     house.change(booking, "slot_start = '2031-07-01 08:00Z', slot_end = '2031-07-01 08:30Z'").await;
@@ -54,7 +54,7 @@ async fn a_booking_is_confirmed_moved_across_months_and_cancelled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_salon_writes_in_its_language() {
     let (house, sink) = (House::on(Database::create().await, "fr-CH").await, MailSink::start());
-    let worker = house.worker(mailing(&sink));
+    let worker = house.worker(mailing(&sink)).await;
     let customer = house.customer("zoe@example.ch").await;
     let words = [
         ("fr-CH", "Votre rendez-vous est confirmé", "lundi 2 juin 2031, 09:00–09:30"),
@@ -83,7 +83,7 @@ async fn nobody_is_mailed_who_is_not_there_or_about_what_is_over() {
     let past = house.book(Some(here), 2).await;
     let yesterday = "slot_start = now() - interval '1 day', slot_end = now() - interval '23 hours'";
     house.change(past, yesterday).await;
-    let worker = house.worker(mailing(&sink));
+    let worker = house.worker(mailing(&sink)).await;
     house.settled().await;
     worker.stop().await;
     let states: Vec<_> = house.deliveries().await.iter().map(|d| (d["state"].clone(), d["reason"].clone())).collect();
@@ -103,7 +103,7 @@ async fn nobody_is_mailed_who_is_not_there_or_about_what_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_does_not_exist_is_a_dead_letter_without_the_address() {
     let (house, sink) = (House::build().await, MailSink::start());
-    let worker = house.worker(mailing(&sink));
+    let worker = house.worker(mailing(&sink)).await;
     house.book(Some(house.customer("gone@example.ch").await), 0).await;
     let dead = house.in_state("dead", 1).await;
     worker.stop().await;

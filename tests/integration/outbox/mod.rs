@@ -1,11 +1,16 @@
 //! The outbox on a real PostgreSQL, with a real mail server and real receivers of webhooks. Entries are made as other
 //! software makes them, by changes of rows.
 
+mod consumers;
 mod crash;
 mod failures;
 mod house;
+mod known;
 mod mails;
+mod nodes;
 mod order;
 mod past;
+mod scale;
 mod sink;
+mod smtp;
 mod webhooks;

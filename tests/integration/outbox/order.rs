@@ -18,7 +18,7 @@ async fn two_workers_tell_of_each_booking_in_order() {
     });
     house.endpoint(&receiver.url).await;
     let manner = || Manner { schedule: quick(50), ..Manner::default() };
-    let workers = [house.worker(manner()), house.worker(manner())];
+    let workers = [house.worker(manner()).await, house.worker(manner()).await];
     let mut bookings = Vec::new();
     for number in 0..12 {
         bookings.push(house.book(None, number * 2).await);
@@ -62,9 +62,11 @@ async fn a_later_entry_waits_for_the_earlier_one_and_others_do_not() {
     house.change(slow, "status = 'confirmed'").await;
     let quick_one = house.book(None, 1).await;
     house.change(quick_one, "status = 'confirmed'").await;
-    let worker = house.worker(Manner { schedule: quick(3), ..Manner::default() });
+    let worker = house.worker(Manner { schedule: quick(3), ..Manner::default() }).await;
     house.in_state("dead", 1).await;
     house.in_state("done", 3).await;
+    // The entry with the dead letter stays open.
+    house.open_entries(1).await;
     worker.stop().await;
     let calls = receiver.calls();
     let place = |booking: uuid::Uuid, event: &str, nth: usize| {
@@ -73,11 +75,4 @@ async fn a_later_entry_waits_for_the_earlier_one_and_others_do_not() {
     };
     assert!(place(slow, "confirmed", 0) > place(slow, "scheduled", 2), "it overtook");
     assert!(place(quick_one, "confirmed", 0) < place(slow, "scheduled", 2), "another booking had to wait");
-    let open: i64 = house
-        .rows
-        .query_one("SELECT count(*) FROM outbox_events WHERE processed_at IS NULL", &[])
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(open, 1, "the entry with the dead letter stays open");
 }

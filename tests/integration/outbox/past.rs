@@ -18,7 +18,7 @@ async fn entries_from_before_are_left_alone_and_later_ones_are_told() {
 
     let (house, sink, receiver) = (House::on(database, "de-CH").await, MailSink::start(), Receiver::that_answers(200));
     house.endpoint(&receiver.url).await;
-    let worker = house.worker(Manner { smtp_port: Some(sink.port), ..Manner::default() });
+    let worker = house.worker(Manner { smtp_port: Some(sink.port), ..Manner::default() }).await;
     house.book(Some(house.customer("zoe@example.ch").await), 0).await;
     sink.received(1).await;
     receiver.called(1).await;
@@ -37,7 +37,7 @@ async fn an_entry_that_commits_late_is_told_too() {
     let house = House::build().await;
     let receiver = Receiver::that_answers(200);
     house.endpoint(&receiver.url).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     let late = house.database.superuser().await;
     late.batch_execute(
         "BEGIN; INSERT INTO outbox_events (tenant_id, aggregate, aggregate_id, event_type, payload) \

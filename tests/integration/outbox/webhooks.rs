@@ -17,7 +17,7 @@ async fn calls_are_signed_with_the_secret_and_for_a_while_with_the_previous_one(
     let house = House::build().await;
     let receiver = Receiver::that_answers(200);
     let (id, first) = house.endpoint(&receiver.url).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     let customer = house.customer("zoe@example.ch").await;
     let booking = house.book(Some(customer), 0).await;
     let call = receiver.called(1).await.remove(0);
@@ -47,7 +47,7 @@ async fn a_410_switches_the_endpoint_off() {
     let receiver = Receiver::that_answers(410);
     let (id, _) = house.endpoint(&receiver.url).await;
     house.book(None, 0).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     house.settled().await;
     house.book(None, 1).await;
     house.settled().await;
@@ -61,6 +61,58 @@ async fn a_410_switches_the_endpoint_off() {
     assert_eq!(change(Version(1)).await.unwrap_err(), ReferenceError::Outdated);
     let view = change(view.version).await.unwrap();
     assert_eq!((view.active, view.off_reason), (true, None));
+}
+
+/// It is the old address that is gone: whoever has given the endpoint another one meanwhile knows better.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_410_of_an_address_that_was_replaced_switches_nothing_off() {
+    let house = House::build().await;
+    let good = Receiver::that_answers(200);
+    let gone = Receiver::start(|_, _| {
+        std::thread::sleep(Duration::from_millis(500));
+        (410, String::new())
+    });
+    let (id, _) = house.endpoint(&gone.url).await;
+    let worker = house.worker(Manner::default()).await;
+    house.book(None, 0).await;
+    let leased = "SELECT FROM outbox_deliveries WHERE lease_id IS NOT NULL";
+    while house.rows.query(leased, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let to = WebhookChange { url: Some(good.url.clone()), ..WebhookChange::default() };
+    house.endpoints().change(house.tenant_id, house.manager, id, to, None).await.unwrap();
+    gone.called(1).await;
+    good.called(1).await;
+    house.settled().await;
+    worker.stop().await;
+    assert!(house.endpoints().get(house.tenant_id, house.manager, id).await.unwrap().active);
+}
+
+/// The head says all; a body that never ends is nobody's to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_body_does_not_end_is_an_answer() {
+    let house = House::build().await;
+    let receiver = Receiver::endless();
+    house.endpoint(&receiver.url).await;
+    house.book(None, 0).await;
+    let worker = house.worker(Manner { call_timeout: Duration::from_secs(1), ..Manner::default() }).await;
+    let done = house.in_state("done", 1).await;
+    worker.stop().await;
+    assert_eq!((&done[0]["attempts"], &done[0]["response_status"]), (&json!(1), &json!(200)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_previous_secret_keeps_its_promised_time() {
+    let house = House::build().await;
+    let (id, _) = house.endpoint("https://example.ch/").await;
+    let endpoints = house.endpoints();
+    let rotate = || endpoints.rotate_secret(house.tenant_id, house.manager, id, idempotency());
+    rotate().await.unwrap();
+    let refused = rotate().await.unwrap_err();
+    assert!(matches!(&refused, ReferenceError::Conflict(reason) if reason.contains("still in use")), "{refused:?}");
+    house.rows.batch_execute("UPDATE webhook_endpoints SET previous_secret_until = now()").await.unwrap();
+    rotate().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +129,7 @@ async fn redirects_are_not_followed_and_slowness_has_an_end() {
     house.endpoint(&slow.url).await;
     house.book(None, 0).await;
     let call_timeout = Duration::from_millis(300);
-    let worker = house.worker(Manner { schedule: quick(2), call_timeout, ..Manner::default() });
+    let worker = house.worker(Manner { schedule: quick(2), call_timeout, ..Manner::default() }).await;
     let dead = house.in_state("dead", 2).await;
     worker.stop().await;
     let reasons: Vec<_> = dead.iter().map(|delivery| (&delivery["reason"], &delivery["response_status"])).collect();
@@ -96,7 +148,7 @@ async fn addresses_that_only_the_server_can_reach_are_refused() {
         house.endpoint(&url).await;
     }
     house.book(None, 0).await;
-    let worker = house.worker(Manner { allow_private: false, ..Manner::default() });
+    let worker = house.worker(Manner { allow_private: false, ..Manner::default() }).await;
     let dead = house.in_state("dead", 3).await;
     worker.stop().await;
     assert_eq!(dead[0]["reason"], "its name leads to an address of a private network");
@@ -111,7 +163,7 @@ async fn a_delivery_is_made_again_under_its_id_and_only_by_its_tenant() {
     let receiver = Receiver::that_answers(200);
     let (id, _) = house.endpoint(&receiver.url).await;
     house.book(None, 0).await;
-    let worker = house.worker(Manner::default());
+    let worker = house.worker(Manner::default()).await;
     house.settled().await;
     let endpoints = house.endpoints();
     let page = endpoints.deliveries(house.tenant_id, house.manager, id, None, 10).await.unwrap();

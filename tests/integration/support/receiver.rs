@@ -18,6 +18,9 @@ pub struct Call {
     pub status: u16,
 }
 
+/// Of a body that never ends, in its head.
+const ENDLESS: &str = "x-endless: yes\r\n";
+
 pub struct Receiver {
     pub url: String,
     calls: Arc<Mutex<Vec<Call>>>,
@@ -60,6 +63,11 @@ impl Receiver {
         Receiver::start(move |_, _| (status, String::new()))
     }
 
+    /// Its answer's body goes on for as long as anybody reads it.
+    pub fn endless() -> Receiver {
+        Receiver::start(|_, _| (200, ENDLESS.to_owned()))
+    }
+
     pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
@@ -90,6 +98,13 @@ fn receive(mut stream: TcpStream, calls: &Mutex<Vec<Call>>, answer: &(dyn Fn(&Ca
     let (status, more) = answer(&call, before);
     call.status = status;
     calls.lock().unwrap().push(call);
+    if more == ENDLESS {
+        let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 1000000\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        return;
+    }
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n{more}\r\n");
     let _ = stream.write_all(head.as_bytes());
 }
