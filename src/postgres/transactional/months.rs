@@ -29,13 +29,16 @@ impl PostgresMonths {
     }
 
     async fn make(&self, month: Date) -> Result<(), tokio_postgres::Error> {
-        let owner = self.database.connect(DatabaseRole::Owner).await?;
-        // Attaching a partition waits for writers, and others wait behind it.
-        owner.batch_execute("SET lock_timeout = '2s'").await?;
-        owner.execute("SELECT app_private.create_appointments_partition($1)", &[&PgDate(month)]).await?;
+        let mut owner = self.database.connect(DatabaseRole::Owner).await?;
+        let transaction = owner.transaction().await?;
+        // Attaching a partition waits for writers, and others wait behind it. Of the transaction alone: behind a pooler the
+        // session is somebody else's next.
+        transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
+        transaction.execute("SELECT app_private.create_appointments_partition($1)", &[&PgDate(month)]).await?;
         let partitions = "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid \
                           WHERE inhparent = 'public.appointments'::regclass";
-        let rows = owner.query(partitions, &[]).await?;
+        let rows = transaction.query(partitions, &[]).await?;
+        transaction.commit().await?;
         let names = rows.iter().map(|row| row.get(0)).collect();
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
         Ok(())
