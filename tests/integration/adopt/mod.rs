@@ -1,11 +1,15 @@
 //! `schema adopt` on databases that existing deployments run.
 
+mod damages;
 mod differences;
+mod everybody;
 mod interrupted;
 mod owners;
 mod pooler;
+mod report;
 mod rows;
 mod serving;
+mod triggers;
 mod writers;
 
 use std::process::{Command, Output};
