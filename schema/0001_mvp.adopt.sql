@@ -44,10 +44,19 @@ begin
                 execute format('grant usage on schema %I to %I', target, grantee);
             end if;
         end loop;
-        -- A policy of the MVP may hold for every role: whoever may not ask its functions could read nothing.
-        foreach target in array array[
-            'auth.uid()', 'auth.role()', 'app_private.current_tenant_id()', 'app_private.is_tenant_member(uuid)'
-        ] loop
+        -- A policy of the MVP may hold for every role: whoever may not ask its functions could read nothing. For the roles
+        -- of later migrations see 0035.
+        for target in
+            select unnest(array[
+                'auth.uid()', 'auth.role()', 'app_private.current_tenant_id()', 'app_private.is_tenant_member(uuid)'
+            ])
+            union
+            select d.refobjid::regprocedure::text
+            from pg_policy p
+            join pg_class c on c.oid = p.polrelid and c.relnamespace = 'public'::regnamespace
+            join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_proc'::regclass
+            where 0 = any (p.polroles)
+        loop
             if not has_function_privilege(grantee, target, 'execute') then
                 execute format('grant execute on function %s to %I', target, grantee);
             end if;
@@ -151,32 +160,26 @@ begin
 end
 $$;
 
--- As 0001's, and besides: the months of the deployment may begin in its own time zone, so a new one joins its neighbours;
--- and its row triggers may be on each partition, instead of on the table.
+-- As 0001's, and besides: the deployment's row triggers may be on each month, instead of on the table; and a month that it
+-- has taken out is not there, whatever its table is called.
 create function app_private.create_appointments_partition(month date) returns boolean language plpgsql as $$
 declare
-    month_start timestamptz := date_trunc('month', month::timestamp) at time zone 'UTC';
-    month_end timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') at time zone 'UTC';
+    month_start constant timestamptz := date_trunc('month', month::timestamp) at time zone 'UTC';
+    month_end constant timestamptz := (date_trunc('month', month::timestamp) + interval '1 month') at time zone 'UTC';
     partition constant text := 'appointments_' || to_char(month, 'YYYYMM');
-    model record;
     trigger_definition text;
 begin
     -- Conflicts with itself only: two servers may be making the same month.
     lock table public.appointments in share update exclusive mode;
     if to_regclass('public.' || partition) is not null then
+        if not exists (
+            select from pg_inherits
+            where inhrelid = to_regclass('public.' || partition) and inhparent = 'public.appointments'::regclass
+        ) then
+            raise exception '% is no partition of appointments: attach it or rename it', partition;
+        end if;
         return false;
     end if;
-    select max(upper) filter (where abs(extract(epoch from upper - month_start)) < 86400) as lower_neighbour,
-        min(lower) filter (where abs(extract(epoch from lower - month_end)) < 86400) as upper_neighbour,
-        (array_agg(oid order by lower desc))[1] as newest
-    into model
-    from (
-        select c.oid, substring(pg_get_expr(c.relpartbound, c.oid) from 'FROM \(''([^'']+)''')::timestamptz as lower,
-            substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \(''([^'']+)''')::timestamptz as upper
-        from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'public.appointments'::regclass
-    ) existing;
-    month_start := coalesce(model.lower_neighbour, month_start);
-    month_end := coalesce(model.upper_neighbour, month_end);
     execute format('create table public.%I (like public.appointments including all)', partition);
     execute format(
         'alter table public.%I add constraint %I exclude using gist (tenant_id with =, staff_id with =, slot with &&)'
@@ -187,7 +190,10 @@ begin
     for trigger_definition in
         select replace(pg_get_triggerdef(t.oid), format(' ON public.%I ', c.relname), format(' ON public.%I ', partition))
         from pg_trigger t join pg_class c on c.oid = t.tgrelid
-        where t.tgrelid = model.newest and not t.tgisinternal and t.tgparentid = 0
+        where not t.tgisinternal and t.tgparentid = 0 and t.tgrelid = (
+            select i.inhrelid from pg_inherits i join pg_class m on m.oid = i.inhrelid
+            where i.inhparent = 'public.appointments'::regclass order by m.relname desc limit 1
+        )
     loop
         execute trigger_definition;
     end loop;

@@ -8,11 +8,15 @@ create table if not exists app_private.schema_migrations (
     applied_at timestamptz not null default now()
 );
 alter table app_private.schema_migrations add column if not exists adopted_at timestamptz;
+-- Of the first migration: when an operator was told what adoption found in the rows.
+alter table app_private.schema_migrations add column if not exists reported_at timestamptz;
 -- How many steps are done of one that goes step by step.
-create table app_private.schema_migrations_progress (
+create table if not exists app_private.schema_migrations_progress (
     number int primary key check (number > 0),
     steps_done int not null check (steps_done > 0)
 );
+-- Of the steps that are done: a binary that has others must not go on after them.
+alter table app_private.schema_migrations_progress add column if not exists steps_hash text;
 do $$
 declare
     target text;

@@ -12,6 +12,8 @@ pub enum Currency {
 }
 
 impl Currency {
+    pub const ALL: [Currency; 2] = [Currency::Chf, Currency::Eur];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Currency::Chf => "CHF",
@@ -20,7 +22,7 @@ impl Currency {
     }
 
     pub fn parse(code: &str) -> Option<Currency> {
-        [Currency::Chf, Currency::Eur].into_iter().find(|currency| currency.as_str() == code)
+        Currency::ALL.into_iter().find(|currency| currency.as_str() == code)
     }
 }
 

@@ -1,16 +1,26 @@
 //! `schema adopt`: what was found, what is done about it, and what an operator should know of the rows.
 
+use std::error::Error;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Outcome;
 use super::schema::explained;
 use crate::postgres::Client;
 use crate::postgres::adoption::{self, AdoptionReport, Difference, Found, Grade, Standing};
 
-pub(super) async fn run(owner: &mut Client, dry_run: bool, as_json: bool) -> Outcome {
-    let survey = adoption::survey(owner).await.map_err(explained)?;
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    pub dry_run: bool,
+    pub report: bool,
+}
+
+pub(super) async fn run(owner: &mut Client, wish: Wish, as_json: bool) -> Outcome {
+    let mut survey = adoption::survey(owner).await.map_err(explained)?;
+    if matches!(survey.standing, Standing::Mvp | Standing::Begun) && !survey.is_refused() {
+        survey.differences.extend(adoption::rows_in_the_way(owner, wish.dry_run).await?);
+    }
     if !as_json {
         survey.differences.iter().for_each(print_difference);
     }
@@ -19,15 +29,19 @@ pub(super) async fn run(owner: &mut Client, dry_run: bool, as_json: bool) -> Out
         Standing::NoMvp => ("refused", "this is not the MVP's database: `schema apply` makes a fresh one"),
         Standing::Ours => ("refused", "our own migrations have made this database: there is nothing to adopt"),
         Standing::Adopted => {
-            if !dry_run {
+            if !wish.dry_run {
                 adoption::count_totals(owner).await.map_err(explained)?;
+            }
+            // Nobody has seen it where the run that adopted was ended before.
+            if wish.report || !adoption::is_report_given(owner).await? {
+                document["report"] = report(owner, None, as_json).await?;
             }
             ("adopted", "the database is adopted already: there is nothing to do")
         }
-        Standing::Mvp | Standing::Begun if survey.is_refused() && !dry_run => {
+        Standing::Mvp | Standing::Begun if survey.is_refused() && (!wish.dry_run || survey.lacks_tables()) => {
             ("refused", "nothing was changed: mend what refuses first")
         }
-        Standing::Mvp | Standing::Begun if dry_run => {
+        Standing::Mvp | Standing::Begun if wish.dry_run => {
             let report = adoption::report_without_changes(owner).await?;
             let sql = adoption::script(owner).await.map_err(explained)?;
             if !as_json {
@@ -40,27 +54,40 @@ pub(super) async fn run(owner: &mut Client, dry_run: bool, as_json: bool) -> Out
         }
         Standing::Mvp | Standing::Begun => {
             let missing_months = adoption::missing_months(owner).await?;
-            let tell = |name: String| {
-                if !as_json {
-                    println!("{name}")
-                }
-            };
-            let applied = adoption::adopt(owner, |one| tell(format!("applied {:04}_{}", one.number, one.name))).await;
-            let names =
-                applied.map_err(explained)?.iter().map(|one| format!("{:04}_{}", one.number, one.name)).collect();
-            let report = adoption::report(owner, missing_months).await?;
-            if !as_json {
-                print_report(&report);
-            }
-            document["applied"] = names;
-            document["report"] = json!(report);
+            document["applied"] = adopt(owner, as_json).await?;
+            document["report"] = report(owner, Some(missing_months), as_json).await?;
             ("adopted", "the database is adopted")
         }
     };
     document["outcome"] = json!(outcome);
     document["message"] = json!(message);
     println!("{}", if as_json { document.to_string() } else { message.to_owned() });
+    if !document["report"].is_null() && outcome == "adopted" {
+        adoption::note_report_given(owner).await?;
+    }
     Ok(if survey.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn adopt(owner: &mut Client, as_json: bool) -> Result<Value, Box<dyn Error>> {
+    let tell = |name: String| {
+        if !as_json {
+            println!("{name}")
+        }
+    };
+    let applied = adoption::adopt(owner, |one| tell(format!("applied {:04}_{}", one.number, one.name))).await;
+    Ok(applied.map_err(explained)?.iter().map(|one| format!("{:04}_{}", one.number, one.name)).collect())
+}
+
+async fn report(
+    owner: &mut Client,
+    missing_months: Option<Vec<String>>,
+    as_json: bool,
+) -> Result<Value, Box<dyn Error>> {
+    let report = adoption::report(owner, missing_months).await?;
+    if !as_json {
+        print_report(&report);
+    }
+    Ok(json!(report))
 }
 
 fn print_difference(difference: &Difference) {

@@ -18,6 +18,9 @@ pub(super) enum SchemaCommand {
         /// Compare and print the SQL, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Say again what the rows of an adopted database hold
+        #[arg(long, conflicts_with = "dry_run")]
+        report: bool,
         /// One JSON document instead of text
         #[arg(long)]
         json: bool,
@@ -43,7 +46,9 @@ pub(super) async fn run(settings: Settings, command: SchemaCommand) -> Outcome {
     }
     let mut code = ExitCode::SUCCESS;
     match command {
-        SchemaCommand::Adopt { dry_run, json } => code = adoption::run(&mut owner, dry_run, json).await?,
+        SchemaCommand::Adopt { dry_run, report, json } => {
+            code = adoption::run(&mut owner, adoption::Wish { dry_run, report }, json).await?;
+        }
         SchemaCommand::Apply => {
             let applied = schema::apply(&mut owner).await.map_err(explained)?;
             applied.iter().for_each(|migration| println!("applied {:04}_{}", migration.number, migration.name));

@@ -12,15 +12,21 @@ pub(super) struct Migration {
     pub down: &'static str,
     /// What is done instead of `up` on a database that an existing deployment runs, each statement a transaction of its own.
     pub adopt: Option<&'static str>,
+    /// What stands in place of some statements of `up` on a database that is in use.
+    pub in_use: Option<&'static str>,
 }
 
 impl Migration {
     pub const fn new(number: u32, name: &'static str, up: &'static str, down: &'static str) -> Migration {
-        Migration { number, name, up, down, adopt: None }
+        Migration { number, name, up, down, adopt: None, in_use: None }
     }
 
     pub const fn adopted_by(self, adopt: &'static str) -> Migration {
         Migration { adopt: Some(adopt), ..self }
+    }
+
+    pub const fn in_use_by(self, in_use: &'static str) -> Migration {
+        Migration { in_use: Some(in_use), ..self }
     }
 
     /// Of the way up only: a better way down may reach databases that have long gone up.

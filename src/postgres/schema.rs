@@ -25,7 +25,8 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         "reference",
         include_str!("../../schema/0002_reference.up.sql"),
         include_str!("../../schema/0002_reference.down.sql"),
-    ),
+    )
+    .in_use_by(include_str!("../../schema/0002_reference.in_use.sql")),
     Migration::new(
         3,
         "vault",
@@ -103,13 +104,15 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         "transactional",
         include_str!("../../schema/0015_transactional.up.sql"),
         include_str!("../../schema/0015_transactional.down.sql"),
-    ),
+    )
+    .in_use_by(include_str!("../../schema/0015_transactional.in_use.sql")),
     Migration::new(
         16,
         "row_writer",
         include_str!("../../schema/0016_row_writer.up.sql"),
         include_str!("../../schema/0016_row_writer.down.sql"),
-    ),
+    )
+    .in_use_by(include_str!("../../schema/0016_row_writer.in_use.sql")),
     Migration::new(
         17,
         "stages",
@@ -121,7 +124,8 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         "outbox",
         include_str!("../../schema/0020_outbox.up.sql"),
         include_str!("../../schema/0020_outbox.down.sql"),
-    ),
+    )
+    .in_use_by(include_str!("../../schema/0020_outbox.in_use.sql")),
     Migration::new(
         21,
         "webhooks",
@@ -170,6 +174,13 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0033_known_bookings.up.sql"),
         include_str!("../../schema/0033_known_bookings.down.sql"),
     ),
+    Migration::new(
+        35,
+        "deployments",
+        include_str!("../../schema/0035_deployments.up.sql"),
+        include_str!("../../schema/0035_deployments.down.sql"),
+    )
+    .in_use_by(include_str!("../../schema/0035_deployments.in_use.sql")),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on
@@ -197,6 +208,10 @@ pub(super) const LOSSES: &[(u32, &[&str])] = &[
     (26, &["stock_items"]),
     (30, &["audit_seals"]),
 ];
+
+/// What the schema is tried with. From 16 on, a login without superuser is no full member of the roles that it makes, and
+/// could neither act as them nor hand functions to them.
+pub const SUPPORTED_MAJOR: i64 = 15;
 
 /// `codecsch` in ASCII: the advisory lock under which the schema changes, in each database for itself.
 const LOCK_KEY: i64 = 0x636f_6465_6373_6368;
@@ -230,6 +245,8 @@ pub enum SchemaError {
         "the tables of {number:04}_{name} were adopted, they are not ours to take away: there is no way down past it"
     )]
     Adopted { number: u32, name: &'static str },
+    #[error("the server works with PostgreSQL {SUPPORTED_MAJOR}, and this is {found}")]
+    Version { found: i64 },
     #[error("the database has the MVP's tables, and they are not adopted yet: run `codeccloud schema adopt`")]
     NotAdopted,
     #[error("migrating a database in use takes a connection past the pooler: set DATABASE_DIRECT_URL")]
@@ -238,6 +255,11 @@ pub enum SchemaError {
         "migration {number:04}_{name} found its tables in use again and again; what is done stays, run it once more"
     )]
     InUse { number: u32, name: &'static str, source: tokio_postgres::Error },
+    #[error(
+        "another binary has done {done} steps of migration {number:04}_{name}, and this one would go on otherwise: \
+         finish it with that binary"
+    )]
+    OtherSteps { number: u32, name: &'static str, done: usize },
     #[error("migration {number:04}_{name} failed")]
     Failed { number: u32, name: &'static str, source: tokio_postgres::Error },
     #[error("counting the totals of earlier bookings failed; what is counted stays, run it once more")]
@@ -250,6 +272,7 @@ pub enum SchemaError {
 /// do. On a fresh database each migration is a transaction: after a failure those before it stay. Where there are tenants,
 /// or an adopted database, migrations go step by step.
 pub async fn apply(client: &mut Client) -> Result<Vec<Applied>, SchemaError> {
+    refuse_other_version(client).await?;
     let has_appointments = client.query_typed_one("select to_regclass('public.appointments') is not null", &[]).await?;
     if has_appointments.get(0) && !is_begun(client).await? {
         return Err(SchemaError::NotAdopted);
@@ -281,8 +304,19 @@ async fn is_complete(client: &mut Client) -> Result<bool, SchemaError> {
     Ok(MIGRATIONS.iter().all(|migration| list.contains_key(&migration.number)))
 }
 
+pub(super) async fn refuse_other_version(client: &Client) -> Result<(), SchemaError> {
+    let sql = "select current_setting('server_version_num')::int8 / 10000";
+    let found: i64 = client.query_typed_one(sql, &[]).await?.get(0);
+    supported(found)
+}
+
+fn supported(found: i64) -> Result<(), SchemaError> {
+    if found == SUPPORTED_MAJOR { Ok(()) } else { Err(SchemaError::Version { found }) }
+}
+
 /// Behind a pooler nothing can go step by step.
 pub async fn refuse_without_session(client: &mut Client) -> Result<(), SchemaError> {
+    refuse_other_version(client).await?;
     let is_missing = status(client).await?.iter().any(|migration| migration.applied_at.is_none());
     if is_missing && has_tenants(client).await? { Err(SchemaError::NoSession) } else { Ok(()) }
 }
@@ -382,7 +416,8 @@ pub(super) async fn exclusive(client: &mut Client) -> Result<Transaction<'_>, to
 
 pub(super) async fn create_list(client: &mut Client) -> Result<(), tokio_postgres::Error> {
     let transaction = exclusive(client).await?;
-    let is_complete = "select to_regclass('app_private.schema_migrations_progress') is not null";
+    let is_complete = "select exists (select from pg_attribute where attname = 'steps_hash' and not attisdropped
+        and attrelid = to_regclass('app_private.schema_migrations_progress'))";
     if transaction.query_one(is_complete, &[]).await?.get(0) {
         return Ok(());
     }
@@ -432,6 +467,13 @@ mod tests {
         "app_private.outbox_start",
         "app_private.totals_to_count",
     ];
+
+    #[test]
+    fn a_server_of_another_major_version_is_refused_in_words() {
+        assert!(supported(SUPPORTED_MAJOR).is_ok());
+        let refusal = supported(16).unwrap_err().to_string();
+        assert_eq!(refusal, "the server works with PostgreSQL 15, and this is 16");
+    }
 
     #[test]
     fn no_way_down_drops_a_table_that_nobody_asked_about() {

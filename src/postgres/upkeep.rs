@@ -29,7 +29,17 @@ pub async fn run(database: Database, keys_kept: Duration) {
 
 async fn once(database: &Database, keys_kept: Duration) -> Result<(), Error> {
     make_partitions(database).await?;
+    leave_records_to_store(database).await?;
     forget_keys(database, keys_kept).await
+}
+
+/// A deployment that makes months of its own puts its triggers on them, and the journal's store records for itself.
+async fn leave_records_to_store(database: &Database) -> Result<(), Error> {
+    let mut owner = database.connect(DatabaseRole::Owner).await?;
+    let transaction = owner.transaction().await?;
+    transaction.batch_execute("SET LOCAL lock_timeout = '500ms'").await?;
+    transaction.execute("SELECT app_private.leave_records_to_store('appointments')", &[]).await?;
+    transaction.commit().await
 }
 
 /// Those of all tenants that are older. Bit by bit: each bit is a transaction, and the feed waits for the longest.

@@ -23,6 +23,7 @@ mod projection_saves;
 mod redis;
 mod reference;
 mod schema;
+mod schema_roles;
 mod start_and_stop;
 mod stock;
 mod support;

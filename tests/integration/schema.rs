@@ -9,10 +9,10 @@ use uuid::{Uuid, uuid};
 
 use crate::support::Database;
 
-const OWN: Uuid = uuid!("00000000-0000-4000-8000-00000000000a");
-const FOREIGN: Uuid = uuid!("00000000-0000-4000-8000-00000000000b");
-const MEMBER: Uuid = uuid!("00000000-0000-4000-8000-0000000000aa");
-const STRANGER: Uuid = uuid!("00000000-0000-4000-8000-0000000000bb");
+pub const OWN: Uuid = uuid!("00000000-0000-4000-8000-00000000000a");
+pub const FOREIGN: Uuid = uuid!("00000000-0000-4000-8000-00000000000b");
+pub const MEMBER: Uuid = uuid!("00000000-0000-4000-8000-0000000000aa");
+pub const STRANGER: Uuid = uuid!("00000000-0000-4000-8000-0000000000bb");
 
 #[tokio::test]
 async fn goes_down_to_nothing_and_up_again_the_same() {
@@ -255,7 +255,7 @@ async fn two_tenants() -> (Database, Client) {
 }
 
 /// One row in each table that members can read, and in each partition. Every id is the tenant's own, which keeps the two tenants apart.
-async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
+pub async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
     let rows = "
         insert into tenants (id, slug, name) values ('T', 'T', 'Salon');
         insert into tenant_members (tenant_id, user_id, role) values ('T', 'M', 'owner');
@@ -306,7 +306,7 @@ async fn fill(superuser: &Client, tenant: Uuid, member: Uuid) {
 }
 
 /// Reads, updates, deletes and inserts rows of [`FOREIGN`], and gives it rows of [`OWN`]: none of it may have an effect.
-async fn refuses_foreign_rows(superuser: &Client, member: &Client, table: &str) {
+pub async fn refuses_foreign_rows(superuser: &Client, member: &Client, table: &str) {
     assert_eq!(seen(member, table, FOREIGN).await, 0, "foreign rows of {table}");
     let attempts = [
         format!("update {table} set tenant_id = tenant_id where tenant_id = $1"),
@@ -340,7 +340,7 @@ fn refused(outcome: Result<u64, tokio_postgres::Error>) -> Option<String> {
 }
 
 /// How many rows of `tenant` the client sees. Where it may not even ask, that is none.
-async fn seen(client: &Client, table: &str, tenant: Uuid) -> i64 {
+pub async fn seen(client: &Client, table: &str, tenant: Uuid) -> i64 {
     match client.query_one(&format!("select count(*) from {table} where tenant_id = $1"), &[&tenant]).await {
         Ok(row) => row.get(0),
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => 0,
@@ -352,7 +352,7 @@ async fn readable(client: &Client, table: &str) -> bool {
     client.query_one("select has_table_privilege($1, 'select')", &[&table]).await.unwrap().get(0)
 }
 
-async fn tenant_tables(client: &Client) -> Vec<String> {
+pub async fn tenant_tables(client: &Client) -> Vec<String> {
     let tables = "select c.oid::regclass::text from pg_class c
         join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
         where c.relnamespace in ('public'::regnamespace, 'app_private'::regnamespace) and c.relkind in ('r', 'p')

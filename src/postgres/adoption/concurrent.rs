@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Error};
 
-use super::statements::IndexWanted;
+use super::statements::{IndexWanted, plain};
 use super::steps::gave_way;
 
 /// Building waits for the transactions that are older than it, and nobody waits for it meanwhile.
@@ -28,6 +28,9 @@ pub(super) async fn build(client: &Client, wanted: &IndexWanted) -> Result<Vec<S
 }
 
 async fn build_each(client: &Client, wanted: &IndexWanted) -> Result<Vec<String>, Error> {
+    if wanted.is_dispensable && has_alike(client, wanted).await? {
+        return Ok(Vec::new());
+    }
     if !is_partitioned(client, &wanted.table).await? {
         build_one(client, &wanted.name, &wanted.table, &wanted.create(&wanted.name, &wanted.table)).await?;
         let exists = "select exists (select from pg_constraint where conname = $1 and conrelid = $2::text::regclass)";
@@ -44,16 +47,10 @@ async fn build_each(client: &Client, wanted: &IndexWanted) -> Result<Vec<String>
     Ok(joining)
 }
 
-/// A build that failed or was interrupted leaves an index behind that is not valid: it is dropped.
 async fn build_one(client: &Client, name: &str, table: &str, create: &str) -> Result<(), Error> {
     let mut tries = 1;
     loop {
-        match is_valid(client, name, table).await? {
-            Some(true) => return Ok(()),
-            Some(false) => client.batch_execute(&format!("drop index concurrently public.{name}")).await?,
-            None => {}
-        }
-        match client.batch_execute(create).await {
+        match try_to_build(client, name, table, create).await {
             Err(error) if gave_way(&error) && tries < TRIES_MAX => {
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;
@@ -61,6 +58,30 @@ async fn build_one(client: &Client, name: &str, table: &str, create: &str) -> Re
             outcome => return outcome,
         }
     }
+}
+
+/// A build that failed or was interrupted leaves an index behind that is not valid: it is dropped, which waits like a build.
+async fn try_to_build(client: &Client, name: &str, table: &str, create: &str) -> Result<(), Error> {
+    match is_valid(client, name, table).await? {
+        Some(true) => return Ok(()),
+        Some(false) => client.batch_execute(&format!("drop index concurrently public.{name}")).await?,
+        None => {}
+    }
+    client.batch_execute(create).await
+}
+
+/// Whether the table has such an index by whatever name.
+async fn has_alike(client: &Client, wanted: &IndexWanted) -> Result<bool, Error> {
+    let sql = "select pg_get_indexdef(indexrelid) from pg_index where indrelid = $1::text::regclass and indisvalid";
+    let rows = client.query(sql, &[&wanted.table]).await?;
+    Ok(rows.iter().any(|row| is_alike(row.get(0), wanted)))
+}
+
+/// Whether the catalogue's `definition` is of an index as it is wanted, whatever its name.
+pub(super) fn is_alike(definition: &str, wanted: &IndexWanted) -> bool {
+    let (head, on) = definition.split_once(" USING ").unwrap_or_default();
+    head.starts_with("CREATE UNIQUE ") == wanted.is_unique
+        && plain(on) == plain(&format!("btree {}", wanted.definition))
 }
 
 async fn is_valid(client: &Client, name: &str, table: &str) -> Result<Option<bool>, Error> {
@@ -100,7 +121,7 @@ impl IndexWanted {
     }
 
     /// `appointments_by_staff` is `appointments_202406_by_staff` there.
-    fn name_on(&self, partition: &str) -> String {
+    pub(super) fn name_on(&self, partition: &str) -> String {
         format!("{partition}{}", self.name.strip_prefix(&self.table).unwrap_or(&format!("_{}", self.name)))
     }
 

@@ -9,6 +9,9 @@ mod administrator;
 mod concurrent;
 mod differences;
 mod expected;
+mod forms;
+mod locks;
+mod money;
 mod report;
 mod script;
 mod statements;
@@ -48,6 +51,11 @@ impl Survey {
             Standing::Adopted => false,
         }
     }
+
+    /// Then there is nothing to plan with.
+    pub fn lacks_tables(&self) -> bool {
+        self.differences.iter().any(|one| one.text == differences::MISSING_TABLE)
+    }
 }
 
 /// Changes nothing.
@@ -69,6 +77,7 @@ pub async fn survey(client: &mut Client) -> Result<Survey, SchemaError> {
 }
 
 async fn standing(client: &mut Client) -> Result<Standing, SchemaError> {
+    schema::refuse_other_version(client).await?;
     schema::refuse_foreign_list(client).await?;
     let exists = "select to_regclass('public.tenants') is not null and to_regclass('public.appointments') is not null";
     let exists: bool = client.query_one(exists, &[]).await?.get(0);
@@ -97,6 +106,16 @@ pub async fn differences(client: &Client) -> Result<Vec<Difference>, Error> {
     differences::all(client).await
 }
 
+/// The MVP's.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    expected::TABLES.iter().map(|table| table.name)
+}
+
+/// What adoption adds to them, as `kind name on table`, sorted.
+pub fn names_added() -> &'static [&'static str] {
+    differences::ADDED
+}
+
 /// Builds the index that a statement asks for, `create index …` on a table of the MVP or a unique constraint there, while
 /// others write to it.
 pub async fn build_index(client: &mut Client, statement: &str) -> Result<(), Error> {
@@ -123,9 +142,26 @@ pub async fn report_without_changes(client: &Client) -> Result<AdoptionReport, E
 }
 
 /// Of all rows. Where row security hides them from the login, policies let it see them meanwhile. `missing_months` are those
-/// of before: adoption has made them.
-pub async fn report(client: &mut Client, missing_months: Vec<String>) -> Result<AdoptionReport, Error> {
-    Ok(AdoptionReport { missing_months, ..report::in_full(client).await? })
+/// of before, where adoption has made them. Once it is shown, [`note_report_given`].
+pub async fn report(client: &mut Client, missing_months: Option<Vec<String>>) -> Result<AdoptionReport, Error> {
+    let report = report::in_full(client).await?;
+    Ok(AdoptionReport { missing_months: missing_months.unwrap_or(report.missing_months), ..report })
+}
+
+/// False after a run that ended before its report was shown.
+pub async fn is_report_given(client: &mut Client) -> Result<bool, Error> {
+    schema::create_list(client).await?;
+    report::is_given(client).await
+}
+
+pub async fn note_report_given(client: &Client) -> Result<(), Error> {
+    report::note_given(client).await
+}
+
+/// Rows that the server could not work with. Before adoption has begun, and the one thing that is changed for it is who may
+/// look, where row security hides the rows from the login; a dry run does not even do that.
+pub async fn rows_in_the_way(client: &mut Client, dry_run: bool) -> Result<Vec<Difference>, Error> {
+    money::in_unknown_currencies(client, dry_run).await
 }
 
 pub async fn missing_months(client: &Client) -> Result<Vec<String>, Error> {

@@ -60,38 +60,74 @@ const READ: [&str; 6] =
 /// Of the catalogue alone, unless the login sees all rows as it is.
 pub(super) async fn without_changes(client: &Client) -> Result<AdoptionReport, Error> {
     let rows = if sees_all_rows(client).await? { Some(rows(client).await?) } else { None };
+    Ok(AdoptionReport { rows, ..catalogued(client).await? })
+}
+
+async fn catalogued(client: &Client) -> Result<AdoptionReport, Error> {
     Ok(AdoptionReport {
         missing_months: missing_months(client).await?,
         disabled_triggers: disabled_triggers(client).await?,
-        rows,
+        rows: None,
     })
 }
 
-/// Lets the login see all rows for as long as it takes, where row security would hide them.
+/// Lets the login see all rows for as long as it takes, where row security would hide them. Also what a run that was
+/// interrupted has left open is closed.
 pub(super) async fn in_full(client: &mut Client) -> Result<AdoptionReport, Error> {
-    if sees_all_rows(client).await? {
-        return without_changes(client).await;
-    }
-    set_sight(client, true).await?;
-    let rows = rows(client).await;
-    set_sight(client, false).await?;
-    Ok(AdoptionReport { rows: Some(rows?), ..without_changes(client).await? })
+    // Platforms end statements that take long; this reads all that there is.
+    client.batch_execute("set statement_timeout = 0").await?;
+    let rows = if sees_all_rows(client).await? {
+        let rows = rows(client).await;
+        set_sight(client, &READ, false).await?;
+        rows
+    } else {
+        in_sight(client, &READ, rows).await
+    };
+    let report = AdoptionReport { rows: Some(rows?), ..catalogued(client).await? };
+    client.batch_execute("reset statement_timeout").await?;
+    Ok(report)
 }
 
-async fn sees_all_rows(client: &Client) -> Result<bool, Error> {
+/// What the login would find in the tables if no row were hidden from it.
+pub(super) async fn in_sight<T>(
+    client: &mut Client,
+    tables: &[&str],
+    ask: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+) -> Result<T, Error> {
+    set_sight(client, tables, true).await?;
+    let found = ask(client).await;
+    set_sight(client, tables, false).await?;
+    found
+}
+
+/// Whether an operator has been told, once and for all.
+pub(super) async fn is_given(client: &Client) -> Result<bool, Error> {
+    let sql = "select exists (select from app_private.schema_migrations where number = 1 and reported_at is not null)";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
+pub(super) async fn note_given(client: &Client) -> Result<(), Error> {
+    client.batch_execute("update app_private.schema_migrations set reported_at = now() where number = 1").await
+}
+
+pub(super) async fn sees_all_rows(client: &Client) -> Result<bool, Error> {
     let sql = "select rolsuper or rolbypassrls from pg_roles where rolname = current_user";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
-/// Each table by itself, so that nobody waits for more than one. A policy that an interrupted run has left is made anew.
-async fn set_sight(client: &mut Client, is_open: bool) -> Result<(), Error> {
-    for table in READ {
-        let mut change = format!("drop policy if exists codeccloud_adoption on public.{table}");
-        if is_open {
-            change += &format!(
-                "; create policy codeccloud_adoption on public.{table} for select to current_user using (true)"
-            );
+/// Each table by itself, so that nobody waits for more than one.
+async fn set_sight(client: &mut Client, tables: &[&str], is_open: bool) -> Result<(), Error> {
+    for table in tables {
+        let sql = "select exists (select from pg_policy where polname = 'codeccloud_adoption'
+            and polrelid = ('public.' || $1)::regclass)";
+        if is_open == client.query_one(sql, &[table]).await?.get::<_, bool>(0) {
+            continue;
         }
+        let change = if is_open {
+            format!("create policy codeccloud_adoption on public.{table} for select to current_user using (true)")
+        } else {
+            format!("drop policy codeccloud_adoption on public.{table}")
+        };
         patiently(client, &change).await?;
     }
     Ok(())

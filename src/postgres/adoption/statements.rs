@@ -55,6 +55,8 @@ pub(super) struct IndexWanted {
     pub definition: String,
     /// The index serves a unique constraint of the same name.
     pub is_constraint: bool,
+    /// `if not exists`: by whatever name.
+    pub is_dispensable: bool,
 }
 
 impl IndexWanted {
@@ -70,7 +72,10 @@ impl IndexWanted {
             Some(rest) => (rest, true),
             None => (text.strip_prefix("create index ")?, false),
         };
-        let rest = rest.strip_prefix("if not exists ").unwrap_or(rest);
+        let (rest, is_dispensable) = match rest.strip_prefix("if not exists ") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
         let (name, rest) = rest.split_once(" on ")?;
         let (table, definition) = rest.split_once(' ')?;
         Some(IndexWanted {
@@ -79,6 +84,7 @@ impl IndexWanted {
             is_unique,
             definition: definition.to_owned(),
             is_constraint: false,
+            is_dispensable,
         })
     }
 
@@ -92,8 +98,15 @@ impl IndexWanted {
             is_unique: true,
             definition: format!("({columns})"),
             is_constraint: true,
+            is_dispensable: false,
         })
     }
+}
+
+/// What an index is on and under which condition, spelled as neither its author nor the catalogue would.
+pub(super) fn plain(definition: &str) -> String {
+    let definition = definition.to_lowercase();
+    definition.chars().filter(|letter| !letter.is_whitespace() && !"()".contains(*letter)).collect()
 }
 
 fn unqualified(table: &str) -> String {
@@ -126,6 +139,7 @@ mod tests {
                 is_unique: true,
                 definition: "(a, b) where c".to_owned(),
                 is_constraint: false,
+                is_dispensable: true,
             })
         );
         let constraint =

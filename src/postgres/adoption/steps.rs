@@ -2,13 +2,17 @@
 //! long, and indexes that are built beside the writers. Which steps are done is recorded with them, so that a run which was
 //! interrupted goes on where it was.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use super::concurrent;
-use super::statements::{IndexWanted, split, without_comments};
+use super::forms::statements_of;
+use super::locks::tables_locked;
+use super::statements::IndexWanted;
 use crate::postgres::migration::Migration;
 use crate::postgres::schema::{Applied, MIGRATIONS, SchemaError, checked_list, exclusive};
 
@@ -34,27 +38,28 @@ pub(super) enum Step {
 }
 
 /// In order. The statements of a migration without a form of its own for adoption belong together as far as an index on a
-/// table of the MVP, or a comment, doesn't part them.
+/// table of the MVP, or a comment, doesn't part them, and as long as they lock one table of the MVP: whoever held several
+/// could meet a writer that takes them in another order.
 pub(super) fn steps_of(migration: &Migration) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut together: Vec<&str> = Vec::new();
-    let (statements, are_apart) = match migration.adopt {
-        Some(adopt) => (with_those_of_the_way_up(split(adopt), migration.up), true),
-        None => (split(migration.up), false),
-    };
-    for statement in statements {
+    let mut locked = BTreeSet::new();
+    for statement in statements_of(migration) {
         if let Some(index) = IndexWanted::of(statement) {
             steps.extend(transaction(&mut together));
             steps.push(Step::Index(index));
             continue;
         }
-        if statement.trim_start().starts_with(BEGINS_STEP) {
+        let locks = tables_locked(statement);
+        let locks_another = !locked.is_empty() && !locks.is_subset(&locked);
+        if statement.trim_start().starts_with(BEGINS_STEP) || locks_another || migration.adopt.is_some() {
             steps.extend(transaction(&mut together));
         }
+        if together.is_empty() {
+            locked.clear();
+        }
+        locked.extend(locks);
         together.push(statement);
-        if are_apart {
-            steps.extend(transaction(&mut together));
-        }
     }
     steps.extend(transaction(&mut together));
     steps
@@ -65,19 +70,6 @@ fn transaction(statements: &mut Vec<&str>) -> Option<Step> {
         return None;
     }
     Some(Step::Transaction(format!("{};\n", std::mem::take(statements).join(";\n\n"))))
-}
-
-/// `\up BEGINNING` stands for each statement of the way up that begins so.
-fn with_those_of_the_way_up<'a>(statements: Vec<&'a str>, up: &'a str) -> Vec<&'a str> {
-    let of_up = split(up);
-    let mut all = Vec::new();
-    for statement in statements {
-        match without_comments(statement).strip_prefix("\\up ") {
-            Some(beginning) => all.extend(of_up.iter().filter(|one| without_comments(one).starts_with(beginning))),
-            None => all.push(statement),
-        }
-    }
-    all
 }
 
 /// Applies what is missing while others work with the database, and tells of each migration. One session at a time.
@@ -117,12 +109,12 @@ async fn apply_missing(client: &mut Client, mut tell: impl FnMut(Applied)) -> Re
 /// Runs what is left to do of `migration` and notes it as applied.
 async fn apply(client: &mut Client, migration: &Migration) -> Result<(), SchemaError> {
     let steps = steps_of(migration);
-    for (number, step) in steps.iter().enumerate().skip(steps_done(client, migration).await?) {
+    for (number, step) in steps.iter().enumerate().skip(steps_done(client, migration, &steps).await?) {
         let done = number + 1;
         let note = if done == steps.len() {
             migration.note_applied(migration.adopt.is_some())
         } else {
-            note_progress(migration, done)
+            note_progress(migration, &steps[..done])
         };
         let outcome = match step {
             Step::Transaction(sql) => patiently(client, &format!("{sql}{note}")).await,
@@ -149,18 +141,32 @@ pub(super) async fn build(client: &mut Client, index: &IndexWanted) -> Result<()
     Ok(())
 }
 
-async fn steps_done(client: &Client, migration: &Migration) -> Result<usize, Error> {
-    let sql = "select steps_done from app_private.schema_migrations_progress where number = $1::int8";
-    let row = client.query_opt(sql, &[&i64::from(migration.number)]).await?;
-    Ok(row.map_or(0, |row| usize::try_from(row.get::<_, i32>(0)).expect("the table checks that it is positive")))
+/// How many an earlier run has done. They must have been these very ones: steps are counted, and another binary may have
+/// cut the migration otherwise.
+async fn steps_done(client: &Client, migration: &Migration, steps: &[Step]) -> Result<usize, SchemaError> {
+    let sql = "select steps_done, steps_hash from app_private.schema_migrations_progress where number = $1::int8";
+    let Some(row) = client.query_opt(sql, &[&i64::from(migration.number)]).await? else { return Ok(0) };
+    let done = usize::try_from(row.get::<_, i32>(0)).expect("the table checks that it is positive");
+    let hash: Option<String> = row.get(1);
+    match steps.get(..done) {
+        Some(same) if hash == Some(hash_of(same)) => Ok(done),
+        _ => Err(SchemaError::OtherSteps { number: migration.number, name: migration.name, done }),
+    }
 }
 
-fn note_progress(migration: &Migration, done: usize) -> String {
+fn note_progress(migration: &Migration, done: &[Step]) -> String {
     format!(
-        "insert into app_private.schema_migrations_progress (number, steps_done) values ({}, {done})
-         on conflict (number) do update set steps_done = excluded.steps_done",
-        migration.number
+        "insert into app_private.schema_migrations_progress (number, steps_done, steps_hash) values ({}, {}, '{}')
+         on conflict (number) do update set steps_done = excluded.steps_done, steps_hash = excluded.steps_hash",
+        migration.number,
+        done.len(),
+        hash_of(done)
     )
+}
+
+fn hash_of(steps: &[Step]) -> String {
+    let digest = steps.iter().fold(Sha256::new(), |digest, step| digest.chain_update(format!("{step:?}")));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A transaction that gives way, again and again, to whoever holds what it needs.
@@ -215,6 +221,7 @@ pub(super) fn gave_way(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::adoption::statements::{split, without_comments};
 
     /// What would rewrite a table of the MVP, or hold up its writers while all rows are read. The remedies: a default that
     /// is no function of the row, `not valid`, and indexes by statements of their own that `IndexWanted` knows.
@@ -264,15 +271,17 @@ mod tests {
     fn an_index_on_a_table_of_the_mvp_is_a_step_of_its_own() {
         let reference = MIGRATIONS.iter().find(|migration| migration.number == 2).unwrap();
         let steps = steps_of(reference);
-        assert!(matches!(&steps[..], [Step::Index(_), Step::Index(_), Step::Transaction(_)]), "{steps:?}");
+        assert!(matches!(&steps[..], [Step::Index(_), Step::Index(_), Step::Transaction(_), ..]), "{steps:?}");
     }
 
+    /// Also for a lock of two tables by one statement, which only `NNNN_name.in_use.sql` can take apart.
     #[test]
-    fn what_adoption_takes_from_the_way_up_is_there() {
-        let mvp = &MIGRATIONS[0];
-        for statement in split(mvp.adopt.unwrap()) {
-            if without_comments(statement).starts_with("\\up ") {
-                assert!(!with_those_of_the_way_up(vec![statement], mvp.up).is_empty(), "{statement}");
+    fn no_step_locks_two_tables_of_the_mvp() {
+        for migration in MIGRATIONS {
+            for step in steps_of(migration) {
+                let Step::Transaction(sql) = step else { continue };
+                let locked: BTreeSet<&str> = split(&sql).into_iter().flat_map(tables_locked).collect();
+                assert!(locked.len() < 2, "{:04}_{} locks {locked:?}: {sql}", migration.number, migration.name);
             }
         }
     }

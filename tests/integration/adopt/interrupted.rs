@@ -79,3 +79,17 @@ async fn an_index_of_a_partitioned_table_is_built_month_by_month() {
         assert_eq!(state.get::<_, i64>(1), state.get::<_, i64>(2));
     }
 }
+
+/// Steps are counted: after an update of the binary the same number may stand for others.
+#[tokio::test]
+async fn a_binary_with_other_steps_does_not_go_on_after_them() {
+    let database = MvpDatabase::create(OwnerRights::CreateRole, 120).await;
+    adopted(&database);
+    let superuser = database.superuser().await;
+    let begun = "delete from app_private.schema_migrations where number >= 35;
+        insert into app_private.schema_migrations_progress (number, steps_done, steps_hash) values (35, 1, 'another')";
+    superuser.batch_execute(begun).await.unwrap();
+    let output = super::codeccloud(&database, &["schema", "adopt"]);
+    let text = super::text(&output);
+    assert!(!output.status.success() && text.contains("another binary has done 1 steps of migration 0035"), "{text}");
+}

@@ -1,12 +1,16 @@
 //! `schema adopt` on databases that existing deployments run.
 
+mod damages;
 mod differences;
+mod everybody;
 mod interrupted;
 mod owners;
 mod pooler;
+mod report;
 mod rows;
 mod serving;
 mod totals;
+mod triggers;
 mod writers;
 
 use std::process::{Command, Output};

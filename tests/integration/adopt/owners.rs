@@ -10,7 +10,7 @@ pub const SECRETS: [(&str, &str); 2] = [
 ];
 
 /// Books and reads on a demo salon beside the adopted ones.
-async fn serves(database: &MvpDatabase) {
+pub async fn serves(database: &MvpDatabase) {
     let url = database.url();
     let environment = [&SECRETS[..], &[("CODECCLOUD_LOG_FILTER", "warn")]].concat();
     let server = Server::of(command_on(&url, &environment));

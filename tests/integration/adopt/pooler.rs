@@ -134,13 +134,18 @@ async fn nothing_is_left_behind_in_the_pooled_sessions() {
     let operator = pools[2].get().await.unwrap();
     let held = operator.query("select current_user::text", &[]).await.unwrap();
     assert_eq!(held[0].get::<_, &str>(0), "codeccloud_operator");
+    let months = codeccloud::postgres::PostgresMonths::new(pooled.clone());
+    codeccloud::commands::Months::ensure(&months, "2044-05-06T00:00:00Z".parse().unwrap()).await.unwrap();
     // As a client that sets nothing finds them.
     for _ in 0..8 {
         let bare = crate::support::connect(&pooler.url).await;
-        let row =
-            &bare.simple_query("select current_user, (select count(*) from pg_prepared_statements)").await.unwrap();
+        let state = "select current_user, (select count(*) from pg_prepared_statements),
+            (select string_agg(name || ' = ' || setting, ', ') from pg_settings
+                where source = 'session' and name not in ('application_name', 'client_encoding', 'DateStyle', 'TimeZone',
+                    'extra_float_digits', 'standard_conforming_strings'))";
+        let row = &bare.simple_query(state).await.unwrap();
         let tokio_postgres::SimpleQueryMessage::Row(row) = &row[1] else { panic!("{row:?}") };
-        assert_eq!((row.get(0), row.get(1)), (Some("codeccloud"), Some("0")));
+        assert_eq!((row.get(0), row.get(1), row.get(2)), (Some("codeccloud"), Some("0"), None));
     }
     drop(held);
 }

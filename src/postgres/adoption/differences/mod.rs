@@ -1,10 +1,14 @@
 //! What a deployment's database has otherwise than the MVP's description. To compare one more thing, add a file with what it
 //! asks the catalogue, and a line to [`all`].
 
+mod bounds;
 mod columns;
+mod constraints;
 mod functions;
 mod keys;
+mod names;
 mod partitions;
+mod policies;
 mod protection;
 mod triggers;
 
@@ -36,7 +40,7 @@ impl Difference {
         Difference { grade: Grade::Fine, object: object.into(), text: text.into() }
     }
 
-    fn noted(object: impl Into<String>, text: impl Into<String>) -> Difference {
+    pub(super) fn noted(object: impl Into<String>, text: impl Into<String>) -> Difference {
         Difference { grade: Grade::Noted, ..Difference::fine(object, text) }
     }
 
@@ -53,19 +57,24 @@ pub(super) async fn all(client: &Client) -> Result<Vec<Difference>, Error> {
     }
     differences.extend(columns::compare(client).await?);
     differences.extend(keys::compare(client).await?);
+    differences.extend(constraints::compare(client).await?);
     differences.extend(protection::compare(client).await?);
+    differences.extend(policies::compare(client).await?);
     differences.extend(functions::compare(client).await?);
     differences.extend(triggers::compare(client).await?);
     differences.extend(partitions::compare(client).await?);
+    differences.extend(names::indexes_taken(client).await?);
     Ok(differences)
 }
 
-pub(super) use functions::names_taken;
+pub(super) use names::{ADDED, names_taken};
+
+pub(super) const MISSING_TABLE: &str = "the table is missing";
 
 async fn missing_tables(client: &Client) -> Result<Vec<Difference>, Error> {
     let sql = "select name from unnest($1::text[]) name where to_regclass('public.' || name) is null";
     let missing = client.query(sql, &[&table_names()]).await?;
-    Ok(missing.iter().map(|row| Difference::refuses(row.get::<_, String>(0), "the table is missing")).collect())
+    Ok(missing.iter().map(|row| Difference::refuses(row.get::<_, String>(0), MISSING_TABLE)).collect())
 }
 
 fn table_names() -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! Row triggers, known by what their functions write, not by their names.
+//! Triggers, known by what their functions write, not by their names.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,61 @@ const DELETE: i16 = 1 << 3;
 const UPDATE: i16 = 1 << 4;
 
 pub(super) async fn compare(client: &Client) -> Result<Vec<Difference>, Error> {
+    let mut differences = recording(client).await?;
+    differences.extend(not_to_be_left_alone(client).await?);
+    differences.extend(stock(client).await?);
+    differences.extend(after_ours(client).await?);
+    Ok(differences)
+}
+
+/// In scale mode they must leave the journal's store alone, for which they get a condition.
+async fn not_to_be_left_alone(client: &Client) -> Result<Vec<Difference>, Error> {
+    let sql = "select t.tgrelid::regclass::text, t.tgname::text, t.tgconstraint <> 0
+        from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_class c on c.oid = t.tgrelid
+        where not t.tgisinternal and t.tgparentid = 0 and c.relnamespace = 'public'::regnamespace
+            and (c.relname = any($1::text[]) or c.oid in (
+                select inhrelid from pg_inherits where inhparent = 'public.appointments'::regclass
+            ))
+            and p.prosrc ~ '\\m(audit_log|outbox_events|data_version)\\M' and (t.tgconstraint <> 0 or t.tgtype & 66 <> 0)
+        order by 1, 2";
+    let difference = |row: &tokio_postgres::Row| {
+        let (name, is_constraint): (&str, bool) = (row.get(1), row.get(2));
+        let kind = if is_constraint { "is a constraint trigger" } else { "fires before the change" };
+        let text = format!("the trigger {name} records changes and {kind}: make it a trigger after the change");
+        Difference::refuses(row.get::<_, String>(0), text)
+    };
+    Ok(client.query(sql, &[&&TRIGGERED[..]]).await?.iter().map(difference).collect())
+}
+
+/// Without it, what is on hand stays what it is, whatever moves.
+async fn stock(client: &Client) -> Result<Vec<Difference>, Error> {
+    let sql = "select exists (
+        select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+        where t.tgrelid = 'public.product_stock_movements'::regclass and t.tgenabled in ('O', 'A')
+            and t.tgtype & 4 = 4 and p.prosrc ~ '\\mproduct_stock\\M'
+    )";
+    if client.query_one(sql, &[]).await?.get(0) {
+        return Ok(Vec::new());
+    }
+    let text = "no trigger keeps product_stock the sum of what is inserted there, or it is disabled";
+    Ok(vec![Difference::refuses("product_stock_movements", text)])
+}
+
+/// Ours looks at bounds of slots that must not be changed behind it; triggers fire in the order of their names.
+async fn after_ours(client: &Client) -> Result<Vec<Difference>, Error> {
+    let sql = "select t.tgrelid::regclass::text, t.tgname::text from pg_trigger t
+        where not t.tgisinternal and t.tgparentid = 0 and t.tgtype & 3 = 3 and t.tgname > 'zzz_refuse_month_overlap'
+            and (t.tgrelid = 'public.appointments'::regclass or t.tgrelid in (
+                select inhrelid from pg_inherits where inhparent = 'public.appointments'::regclass
+            )) order by 1, 2";
+    let difference = |row: &tokio_postgres::Row| {
+        let text = format!("the trigger {} fires after all of the server's own: rename it", row.get::<_, &str>(1));
+        Difference::refuses(row.get::<_, String>(0), text)
+    };
+    Ok(client.query(sql, &[]).await?.iter().map(difference).collect())
+}
+
+async fn recording(client: &Client) -> Result<Vec<Difference>, Error> {
     // Row triggers of a partitioned table fire on its partitions.
     let sql = "with tables as (
             select c.oid, c.relname from pg_class c

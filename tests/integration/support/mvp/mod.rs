@@ -28,6 +28,12 @@ pub enum Variation {
     MissingIndex,
     DisabledTrigger,
     MissingMonth,
+    RenamedSequences,
+    /// Those of appointments stand on each month; in the present one some are switched otherwise. On products one of them has
+    /// a condition.
+    MonthlyTriggers,
+    /// Policies that name no role, whose functions not everybody may execute.
+    PoliciesForEverybody,
 }
 
 impl Variation {
@@ -36,6 +42,47 @@ impl Variation {
             Variation::ExtraColumn => "alter table appointments add column source_channel text default 'portal'",
             Variation::MissingIndex => "alter table appointments drop constraint appointments_code_unique",
             Variation::DisabledTrigger => "alter table products disable trigger on_products_audit",
+            Variation::RenamedSequences => {
+                "alter sequence audit_log_id_seq rename to audit_numbers; alter sequence outbox_events_id_seq rename to numbers"
+            }
+            Variation::MonthlyTriggers => {
+                "do $$
+                declare
+                    found record;
+                    month text;
+                begin
+                    for found in select tgname, pg_get_triggerdef(oid) as definition from pg_trigger
+                        where tgrelid = 'appointments'::regclass and tgname like 'on\\_%'
+                    loop
+                        execute format('drop trigger %I on appointments', found.tgname);
+                        for month in select inhrelid::regclass::text from pg_inherits where inhparent = 'appointments'::regclass
+                        loop
+                            execute replace(found.definition, ' ON public.appointments ', format(' ON %s ', month));
+                        end loop;
+                    end loop;
+                    month := to_char(now() at time zone 'UTC', 'YYYYMM');
+                    execute format('alter table appointments_%s disable trigger on_appointments_event', month);
+                    execute format('alter table appointments_%s enable always trigger on_appointments_audit', month);
+                    execute format('alter table only appointments_%s disable trigger aa_sync_slot', month);
+                    drop trigger on_products_audit on products;
+                    create trigger on_products_audit after insert or update on products for each row
+                        when (new.price_cents > 0 and new.name <> 'a) EXECUTE FUNCTION (b') execute function log_row_change();
+                end
+                $$"
+            }
+            Variation::PoliciesForEverybody => {
+                "do $$
+                declare
+                    found record;
+                begin
+                    for found in select policyname, tablename from pg_policies where schemaname = 'public' loop
+                        execute format('alter policy %I on %I to public', found.policyname, found.tablename);
+                    end loop;
+                    revoke execute on all functions in schema app_private, auth from public;
+                    grant execute on all functions in schema app_private, auth to authenticated;
+                end
+                $$"
+            }
             Variation::MissingMonth => {
                 "do $$
                 declare
