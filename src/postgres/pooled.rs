@@ -226,6 +226,14 @@ impl PooledClient {
         Ok(transaction)
     }
 
+    /// The same for work that takes as long as it takes, whatever bounds the database puts on statements and transactions.
+    pub async fn long_snapshot(&mut self) -> Result<Transaction<'_>, Error> {
+        let transaction = self.snapshot().await?;
+        let unbounded = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        transaction.batch_execute(unbounded).await?;
+        Ok(transaction)
+    }
+
     pub fn unfinished(&self) -> Unfinished {
         self.unfinished.clone()
     }
