@@ -46,6 +46,7 @@ pub struct Database {
     pub pooler: Pooler,
     #[serde(deserialize_with = "database_url")]
     pub direct_url: Option<Secret<String>>,
+    pub ca_file: PathBuf,
     #[serde(deserialize_with = "between::<1, 1000, _, _>")]
     pub pool_size: u32,
     #[serde(deserialize_with = "between::<1, 600_000, _, _>")]

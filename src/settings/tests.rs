@@ -153,6 +153,28 @@ fn all_faults_come_at_once_each_with_source_key_and_what_is_expected() {
 }
 
 #[test]
+fn whom_to_trust_is_no_use_where_nobody_has_to_prove_anything() {
+    let pooled = |url: &str, direct: &str| {
+        sources(&[
+            ("DATABASE_CA_FILE", "/etc/ssl/database.pem"),
+            ("DATABASE_URL", url),
+            ("DATABASE_DIRECT_URL", direct),
+            ("CODECCLOUD_DATABASE_POOLER", "transaction"),
+        ])
+    };
+    let (required, preferred) = ("postgres://a:b@db/one?sslmode=require", "postgres://a:b@db/one");
+    assert!(load(pooled(required, required)).is_ok());
+    assert!(load(pooled(required, "")).is_ok());
+    for (url, direct, named) in [(preferred, required, "database.url"), (required, preferred, "database.direct_url")] {
+        let expected = format!(
+            "environment DATABASE_CA_FILE: database.ca_file: expected sslmode=require in {named}, since anything less may \
+             fall back to plain text"
+        );
+        assert_eq!(faults(pooled(url, direct)), [expected]);
+    }
+}
+
+#[test]
 fn what_a_start_asks_for_comes_at_once_with_all_other_faults() {
     let environment = [("DATABASE_URL", "postgres://a:b@db/one"), ("CODECCLOUD_JOURNAL_LANES", "0")];
     let unread = Fault { source: Source::Flag, key: "lanes".to_owned(), problem: "--set takes KEY=VALUE".to_owned() };
