@@ -18,6 +18,9 @@ pub(super) struct Pools {
     pub reader: ConnectionPool,
     /// Apart from the other readers', so that no crowd of slow searches stops the read models of all tenants.
     pub feed: ConnectionPool,
+    /// For what is kept in memory of tenants, which carries memberships and revocations: a crowd of searches must not keep
+    /// the old ones good. One to follow changes, one for who has just made one.
+    pub reference: ConnectionPool,
     pub projector: ConnectionPool,
     pub vault: ConnectionPool,
     pub callers: CallerPools,
@@ -32,6 +35,7 @@ pub(super) fn pools(database: &Database, settings: &Settings) -> Pools {
         reader: pool(DatabaseRole::Reader, settings.database.pool_size),
         // One for the bus, one for each projection that catches up.
         feed: pool(DatabaseRole::Reader, 5),
+        reference: pool(DatabaseRole::Reader, 2),
         projector: pool(DatabaseRole::Projector, 2),
         vault: pool(DatabaseRole::Vault, 4),
         callers: CallerPools {

@@ -129,9 +129,8 @@ impl App {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let node_id = NodeId(ids.uuid());
         let pools = pools(&database, settings);
-        let reference =
-            PostgresReference::start(&database, pools.reader.clone(), pools.callers.members.clone(), ids.clone())
-                .await?;
+        let (readers, members) = (pools.reader.clone(), pools.callers.members.clone());
+        let reference = PostgresReference::start(&database, pools.reference, readers, members, ids.clone()).await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
         let stores = stores(settings).await?;
@@ -267,7 +266,12 @@ impl App {
             audit: Arc::new(PostgresAudit::new(pools.callers.members.clone())),
             webhooks: Arc::new(webhooks),
             authenticator,
-            readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone(), redis: stores.redis }),
+            readiness: Arc::new(Ready {
+                reader: pools.reader,
+                reference: reference.clone(),
+                projections: projections.clone(),
+                redis: stores.redis,
+            }),
             rate_limiter: is_limited.then_some(stores.rate_limiter),
             metrics: Arc::new(rendering),
             clock,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use codeccloud_actors::runtime::{ProjectionSettings, RuntimeSettings};
 
 use super::StartError;
-use crate::audit::{SealKey, SealKeys};
+use crate::audit::{RetiredKey, SealKey, SealKeys};
 use crate::http::Limits;
 use crate::postgres::audit::SealerSettings;
 use crate::postgres::{FeedSettings, JournalSettings};
@@ -16,7 +16,10 @@ pub fn sealer_settings(settings: &Settings) -> Result<SealerSettings, StartError
     let missing = || StartError::Settings("audit.seal_key is missing".to_owned());
     let current = audit.seal_key.as_ref().ok_or_else(missing)?;
     let current = SealKey::new(audit.seal_key_id.clone(), current.expose());
-    let previous = audit.previous_seal_keys.iter().map(|key| SealKey::new(key.id.clone(), key.key.expose()));
+    let previous = audit.previous_seal_keys.iter().map(|retired| RetiredKey {
+        key: SealKey::new(retired.id.clone(), retired.key.expose()),
+        last_seal: retired.last_seal,
+    });
     let keys = SealKeys::new(current, previous.collect());
     let anchor = if audit.newest_seal_file.as_os_str().is_empty() {
         settings.data.dir.join("audit-seal.json")

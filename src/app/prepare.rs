@@ -23,7 +23,12 @@ pub fn open(url: &str, settings: &Settings) -> Result<Database, StartError> {
             database.behind_pooler(direct, timeout)
         }
     });
-    let database = database.map_err(|error| StartError::Database(error.to_string()))?;
+    let mut database = database.map_err(|error| StartError::Database(error.to_string()))?;
+    let authorities = &settings.database.ca_file;
+    if !authorities.as_os_str().is_empty() {
+        let trusting = database.trusting(authorities);
+        database = trusting.map_err(|error| StartError::Settings(format!("database.ca_file: {error}")))?;
+    }
     Ok(database.with_statement_timeout(Duration::from_millis(settings.database.statement_timeout_ms)))
 }
 

@@ -1,15 +1,20 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use codeccloud_actors::runtime::Projections;
 use futures_util::future::BoxFuture;
 
 use crate::ports::Readiness;
-use crate::postgres::ConnectionPool;
+use crate::postgres::{ConnectionPool, PostgresReference};
 use crate::redis::Redis;
+
+/// It is looked for changes each second; a revoked member is let in for as long as they are not known.
+const REFERENCE_AGE_MAX: Duration = Duration::from_secs(5);
 
 /// Ready is who can reach the database and has caught up with the events.
 pub(super) struct Ready {
     pub reader: ConnectionPool,
+    pub reference: Arc<PostgresReference>,
     pub projections: Projections,
     pub redis: Option<Arc<Redis>>,
 }
@@ -38,6 +43,8 @@ impl Readiness for Ready {
         let stopped =
             stopped.map(|status| format!("projection {}: {} tenants stopped", status.name, status.stopped.len()));
         let away = self.redis.as_ref().filter(|redis| !redis.is_in_use());
-        stopped.chain(away.map(|_| "redis".to_owned())).collect()
+        let age = Some(self.reference.age()).filter(|age| *age > REFERENCE_AGE_MAX);
+        let old = age.map(|age| format!("reference data, members among it: as of {} seconds ago", age.as_secs()));
+        stopped.chain(old).chain(away.map(|_| "redis".to_owned())).collect()
     }
 }

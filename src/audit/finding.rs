@@ -23,12 +23,14 @@ pub enum Finding {
     ChainBroken { seal: i64 },
     /// From this seal on they were made with a key that is not there, so nothing can be said of their entries.
     UnknownKey { seal: i64, key_id: String },
+    /// From this seal on they were made with a key that was no longer in use by then, or not yet: whoever did it, not we.
+    KeyOutOfTurn { seal: i64, key_id: String },
     /// A seal that was noted outside of the database is not in it: everything from then on is cut off, entries up to
     /// `entry` or beyond with it.
     CutOff { seal: i64, entry: i64 },
     /// The seal that was noted outside of the database is another one.
     Contradicted { seal: i64 },
-    /// The log can be changed: its guard is missing or switched off.
+    /// The log can be changed: its guard is missing, switched off, or not the one that we have put there.
     Unguarded { table: String },
 }
 
@@ -44,6 +46,7 @@ impl Finding {
             | Finding::SealsRemoved { .. }
             | Finding::ChainBroken { .. }
             | Finding::UnknownKey { .. }
+            | Finding::KeyOutOfTurn { .. }
             | Finding::CutOff { .. }
             | Finding::Contradicted { .. }
             | Finding::Unguarded { .. } => true,
@@ -68,11 +71,16 @@ impl fmt::Display for Finding {
             Finding::UnknownKey { seal, key_id } => {
                 write!(f, "the key {key_id} is not there, with which seals from {seal} on were made")
             }
+            Finding::KeyOutOfTurn { seal, key_id } => {
+                write!(f, "from seal {seal} on the key {key_id} was used, which is not the one that was in use then")
+            }
             Finding::CutOff { seal, entry } => {
                 write!(f, "the log was cut off: seal {seal} was made and is gone; entries reached {entry} then")
             }
             Finding::Contradicted { seal } => write!(f, "seal {seal} is another one than was noted when it was made"),
-            Finding::Unguarded { table } => write!(f, "{table} can be changed: its trigger is missing or disabled"),
+            Finding::Unguarded { table } => {
+                write!(f, "{table} can be changed: its trigger is missing, disabled or another one")
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ mod verification;
 pub use anchor::Anchor;
 pub use entry::{Entry, Place};
 pub use finding::Finding;
-pub use seal::{Digest, Range, Seal, SealKey, SealKeys, SealKeysError};
+pub use seal::{Digest, Range, RetiredKey, Seal, SealKey, SealKeys, SealKeysError};
 pub use verification::{Summary, Verification};
 
 /// The cluster of entries from before transactions were noted: there is no such one.

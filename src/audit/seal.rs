@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -95,6 +96,15 @@ impl fmt::Debug for SealKey {
     }
 }
 
+/// A key that makes no more seals. Who learns of it later can't continue the chain, nor make any part of it anew that is
+/// joined to what came after.
+#[derive(Debug, Clone)]
+pub struct RetiredKey {
+    pub key: SealKey,
+    /// The last seal that was made with it.
+    pub last_seal: i64,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("two audit seal keys have the same id")]
 pub struct SealKeysError;
@@ -103,11 +113,13 @@ pub struct SealKeysError;
 #[derive(Debug, Clone)]
 pub struct SealKeys {
     current: SealKey,
-    previous: Vec<SealKey>,
+    /// In the order in which they were in use.
+    previous: Vec<RetiredKey>,
 }
 
 impl SealKeys {
-    pub fn new(current: SealKey, previous: Vec<SealKey>) -> Result<SealKeys, SealKeysError> {
+    pub fn new(current: SealKey, mut previous: Vec<RetiredKey>) -> Result<SealKeys, SealKeysError> {
+        previous.sort_by_key(|retired| retired.last_seal);
         let keys = SealKeys { current, previous };
         let mut ids: Vec<&str> = keys.all().map(|key| key.id.as_str()).collect();
         ids.sort_unstable();
@@ -143,12 +155,38 @@ impl SealKeys {
         Some(seal)
     }
 
+    /// Whether this is the key that seals are made with.
+    pub fn is_current(&self, id: &str) -> bool {
+        self.current.id == id
+    }
+
+    pub fn current_id(&self) -> &str {
+        &self.current.id
+    }
+
     pub(super) fn named(&self, id: &str) -> Option<&SealKey> {
         self.all().find(|key| key.id == id)
     }
 
+    /// Which seals the key may have made: those of the keys before it are not its own.
+    pub(super) fn term(&self, id: &str) -> Option<RangeInclusive<i64>> {
+        let mut first = 1;
+        for RetiredKey { key, last_seal } in &self.previous {
+            if key.id == id {
+                return Some(first..=*last_seal);
+            }
+            first = last_seal + 1;
+        }
+        self.is_current(id).then_some(first..=i64::MAX)
+    }
+
+    /// Seals up to this one were made, whatever the database says.
+    pub(super) fn last_retired_seal(&self) -> i64 {
+        self.previous.last().map_or(0, |retired| retired.last_seal)
+    }
+
     fn all(&self) -> impl Iterator<Item = &SealKey> {
-        std::iter::once(&self.current).chain(&self.previous)
+        std::iter::once(&self.current).chain(self.previous.iter().map(|retired| &retired.key))
     }
 }
 

@@ -124,15 +124,40 @@ fn seals_that_were_changed_removed_or_cut_off_are_named() {
     assert_eq!(broken, [Finding::ChainBroken { seal: 2 }]);
 }
 
+fn retired(id: &str, byte: u8, last_seal: i64) -> RetiredKey {
+    RetiredKey { key: SealKey::new(id, &[byte; 32]), last_seal }
+}
+
 #[test]
 fn a_key_is_told_by_its_name_and_missed_once() {
     let (seals, entries) = log();
-    let rotated = SealKeys::new(SealKey::new("2", &[2; 32]), vec![SealKey::new("1", &[1; 32])]).expect("two keys");
+    let rotated = SealKeys::new(SealKey::new("2", &[2; 32]), vec![retired("1", 1, 2)]).expect("two keys");
     assert_eq!(findings(&rotated, None, &seals, &entries), []);
     let lost = SealKeys::new(SealKey::new("2", &[2; 32]), vec![]).expect("one key");
     let finding = Finding::UnknownKey { seal: 1, key_id: "1".to_owned() };
     assert_eq!(findings(&lost, None, &seals, &entries), [finding]);
     let forged = SealKeys::new(SealKey::new("1", &[2; 32]), vec![]).expect("one key");
     assert_eq!(findings(&forged, None, &seals, &entries).len(), 2);
-    assert!(SealKeys::new(SealKey::new("1", &[1; 32]), vec![SealKey::new("1", &[2; 32])]).is_err());
+    assert!(SealKeys::new(SealKey::new("1", &[1; 32]), vec![retired("1", 2, 1)]).is_err());
+}
+
+/// By somebody who has got hold of it, and may write to the database as its owner.
+#[test]
+fn a_key_that_was_rotated_away_makes_no_seals() {
+    let (seals, entries) = log();
+    let rotated =
+        |last_seal| SealKeys::new(SealKey::new("2", &[2; 32]), vec![retired("1", 1, last_seal)]).expect("keys");
+    let out_of_turn = |seal, key: &str| Finding::KeyOutOfTurn { seal, key_id: key.to_owned() };
+    assert_eq!(findings(&rotated(1), None, &seals, &entries), [out_of_turn(2, "1")]);
+    assert_eq!(findings(&rotated(0), None, &seals, &entries), [out_of_turn(1, "1")], "said once");
+    // Cut off, and less sealed anew than there was.
+    assert_eq!(findings(&rotated(3), None, &seals, &entries), [Finding::SealsRemoved { first: 3, last: 3 }]);
+    // The chain may not begin anew under it either, once the new one has made a seal.
+    let previous = Some((1, seals[0].seal.clone()));
+    let second = rotated(1).seal(previous, 7, seals[0].range.through, &entries[3..], 2).expect("entries");
+    let chain = [seals[0].clone(), second];
+    assert_eq!(findings(&rotated(1), None, &chain, &entries), []);
+    assert_eq!(findings(&rotated(2), None, &chain, &entries), [out_of_turn(2, "2")]);
+    let third = SealKeys::new(SealKey::new("3", &[3; 32]), vec![retired("2", 2, 2), retired("1", 1, 1)]).expect("keys");
+    assert_eq!(findings(&third, None, &chain, &entries), [], "in whatever order they are written");
 }

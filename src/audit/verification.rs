@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::{Anchor, Digest, Entry, Finding, Seal, SealKeys};
+use super::{Anchor, Digest, Entry, Finding, Seal, SealKey, SealKeys};
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub struct Verification<'a> {
     last: Option<Vec<u8>>,
     /// What they reached can't be told from what is new.
     seals_are_missing: bool,
-    unknown_key: Option<String>,
+    /// The key that was last complained of, so that it is not done for each of its seals.
+    complaint: Option<String>,
 }
 
 /// A sound seal, whose entries are being looked at.
@@ -47,7 +48,7 @@ impl<'a> Verification<'a> {
             summary: Summary::default(),
             last: None,
             seals_are_missing: false,
-            unknown_key: None,
+            complaint: None,
         }
     }
 
@@ -63,14 +64,7 @@ impl<'a> Verification<'a> {
         }
         let before = self.last.replace(seal.seal.clone());
         self.summary.last_seal = seal.number;
-        let Some(key) = self.keys.named(&seal.key_id) else {
-            if self.unknown_key.as_ref() != Some(&seal.key_id) {
-                found(Finding::UnknownKey { seal: seal.number, key_id: seal.key_id.clone() });
-                self.unknown_key = Some(seal.key_id.clone());
-            }
-            return None;
-        };
-        self.unknown_key = None;
+        let Some(key) = self.usable_key(seal, &mut found) else { return None };
         if !key.has_made(seal) {
             let ids = || seal.listed().map(|(id, _)| id);
             let (first_entry, last_entry) = (ids().min().unwrap_or(0), ids().max().unwrap_or(0));
@@ -91,6 +85,23 @@ impl<'a> Verification<'a> {
         })
     }
 
+    /// The key that the seal names, if it is there and was in use then: who has got hold of one that was rotated away must not
+    /// be able to make seals with it.
+    fn usable_key(&mut self, seal: &Seal, mut found: impl FnMut(Finding)) -> Option<&'a SealKey> {
+        let (known, key_id) = (self.keys.named(&seal.key_id), seal.key_id.clone());
+        if self.keys.term(&key_id).is_some_and(|term| term.contains(&seal.number)) {
+            self.complaint = None;
+            return known;
+        }
+        if self.complaint.replace(key_id.clone()).as_ref() != Some(&key_id) {
+            found(match known {
+                Some(_) => Finding::KeyOutOfTurn { seal: seal.number, key_id },
+                None => Finding::UnknownKey { seal: seal.number, key_id },
+            });
+        }
+        None
+    }
+
     /// An entry beyond all seals of its cluster. `expected` where the sealer has yet to come that far.
     pub fn beyond(&mut self, entry: i64, tenant: Option<uuid::Uuid>, expected: bool, mut found: impl FnMut(Finding)) {
         if expected || self.seals_are_missing {
@@ -107,6 +118,10 @@ impl<'a> Verification<'a> {
     pub fn finish(self, mut found: impl FnMut(Finding)) -> Summary {
         if let Some(anchor) = self.anchor.filter(|anchor| anchor.number > self.summary.last_seal) {
             found(Finding::CutOff { seal: anchor.number, entry: anchor.entry });
+        }
+        let (last, last_retired) = (self.summary.last_seal, self.keys.last_retired_seal());
+        if last < last_retired {
+            found(Finding::SealsRemoved { first: last + 1, last: last_retired });
         }
         self.summary
     }

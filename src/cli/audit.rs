@@ -24,6 +24,9 @@ pub(super) enum AuditCommand {
         /// A JSON document a line: each finding, and in the end what was looked at
         #[arg(long)]
         json: bool,
+        /// Succeed even where no seal is noted outside of the database: an end that was cut off is not found then
+        #[arg(long)]
+        without_note: bool,
     },
     /// Write a tenant's entries as JSON, one a line, oldest first
     Export {
@@ -43,19 +46,40 @@ pub(super) async fn run(settings: Settings, command: AuditCommand) -> Outcome {
     let settings = if settings.is_embedded() { settings.with_generated_secrets()? } else { settings };
     let opened = Opened::new(&settings).await?;
     let outcome = match command {
-        AuditCommand::Verify { tenant, json } => verify(&settings, &opened, tenant, json).await,
+        AuditCommand::Verify { tenant, json, without_note } => {
+            let verified = verify(&settings, &opened, tenant, json).await;
+            verified.map(|verified| verified.code(without_note))
+        }
         AuditCommand::Export { tenant, from, to } => export(&opened, &tenant, from, to).await,
     };
     opened.close().await;
     outcome
 }
 
+struct Verified {
+    findings: u64,
+    is_noted: bool,
+}
+
+impl Verified {
+    /// Without the note nobody knows where the log ended, and what can't be found is not to look like what isn't there.
+    fn code(&self, without_note: bool) -> ExitCode {
+        if self.findings == 0 && (self.is_noted || without_note) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
 /// Findings are printed as they come: a log that was tampered with throughout has more of them than fit into memory.
-async fn verify(settings: &Settings, opened: &Opened, tenant: Option<String>, as_json: bool) -> Outcome {
+async fn verify(
+    settings: &Settings,
+    opened: &Opened,
+    tenant: Option<String>,
+    as_json: bool,
+) -> Result<Verified, Box<dyn std::error::Error>> {
     let settings = app::sealer_settings(settings)?;
     let anchor = Anchor::read(&settings.anchor).map_err(|error| format!("{}: {error}", settings.anchor.display()))?;
     if anchor.is_none() {
-        eprintln!("{} is not there, so an end that was cut off is not found", settings.anchor.display());
+        let file = settings.anchor.display();
+        eprintln!("{file} is not there, so an end that was cut off is not found (--without-note does without it)");
     }
     let only = match &tenant {
         Some(tenant) => Some(tenant_id(opened, tenant).await?),
@@ -90,11 +114,15 @@ async fn verify(settings: &Settings, opened: &Opened, tenant: Option<String>, as
     }
     let (seals, entries, unsealed) = (summary.last_seal, summary.entries, summary.unsealed);
     if as_json {
-        println!("{}", json!({ "seals": seals, "entries": entries, "unsealed": unsealed, "findings": findings }));
+        let noted_seal = anchor.as_ref().map(|anchor| anchor.number);
+        let summary = json!({
+            "seals": seals, "entries": entries, "unsealed": unsealed, "findings": findings, "notedSeal": noted_seal
+        });
+        println!("{summary}");
     } else {
         println!("{entries} entries under {seals} seals, {unsealed} not sealed yet: {findings} findings");
     }
-    Ok(if findings == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Verified { findings, is_noted: anchor.is_some() })
 }
 
 async fn export(opened: &Opened, tenant: &str, from: Timestamp, to: Timestamp) -> Outcome {

@@ -25,7 +25,7 @@ pub(super) enum SchemaCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show which migrations are applied
+    /// Show which migrations are applied; fails if one is not
     Status {
         /// One JSON document instead of a table
         #[arg(long)]
@@ -54,7 +54,13 @@ pub(super) async fn run(settings: Settings, command: SchemaCommand) -> Outcome {
             applied.iter().for_each(|migration| println!("applied {:04}_{}", migration.number, migration.name));
             println!("the schema is up to date");
         }
-        SchemaCommand::Status { json } => print_status(&schema::status(&owner).await.map_err(explained)?, json),
+        SchemaCommand::Status { json } => {
+            let migrations = schema::status(&owner).await.map_err(explained)?;
+            print_status(&migrations, json);
+            if migrations.iter().any(|migration| migration.applied_at.is_none()) {
+                code = ExitCode::FAILURE;
+            }
+        }
         SchemaCommand::Rollback { to } => {
             let undone = schema::rollback(&mut owner, to).await.map_err(explained)?;
             undone.iter().for_each(|migration| println!("undone {:04}_{}", migration.number, migration.name));

@@ -179,6 +179,11 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         let reference = json!({ "$ref": "#/components/responses/Problem", "description": slugs.join(", ") });
         responses.insert(status, reference);
     }
+    if let Some(schema) = route.unavailable {
+        let mut content = json_content(schema, schemas);
+        content[problem::MEDIA_TYPE] = json!({ "schema": schemas.subschema_for::<ProblemBody<'static>>() });
+        responses.insert(503, json!({ "description": "Unavailable, or an RFC 9457 problem", "content": content }));
+    }
     responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect()
 }
 

@@ -22,6 +22,8 @@ pub struct Route {
     /// Besides those that follow from the rest; see [`Route::problems`].
     pub further_problems: &'static [Slug],
     pub rate_limited: bool,
+    /// What it says with 503, where that is an answer of its own; a problem is possible then as well.
+    pub unavailable: Option<SchemaOf>,
     pub handler: fn() -> actix_web::Route,
 }
 
@@ -87,6 +89,7 @@ impl Route {
             versions: Versions::None,
             further_problems: &[],
             rate_limited: false,
+            unavailable: None,
             handler,
         }
     }
@@ -112,7 +115,8 @@ impl Route {
             asks(self.path.contains('{'), &[Slug::NotFound]),
             asks(self.versions == Versions::Change, &[Slug::BadRequest, Slug::PreconditionFailed]),
             asks(self.rate_limited, &[Slug::RateLimited]),
-            asks(true, &[Slug::InternalError, Slug::Unavailable]),
+            asks(true, &[Slug::InternalError]),
+            asks(self.unavailable.is_none(), &[Slug::Unavailable]),
             self.further_problems.to_vec(),
         ]
         .concat();

@@ -414,8 +414,9 @@ pub static ROUTES: &[Route] = &[
         ..Route::new(Verb::Get, "/health/live", Access::Public, || to(health::live))
     },
     Route {
-        summary: "Whether requests can be served, and what is missing for it (status 503)",
+        summary: "Whether requests can be served, and what is missing for it",
         success: ok::<Health>(),
+        unavailable: Some(schema::<Health>),
         ..Route::new(Verb::Get, "/health/ready", Access::Public, || to(health::ready))
     },
     Route {

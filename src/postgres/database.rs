@@ -1,14 +1,17 @@
 //! Connections to the database, each with the one role that its work needs.
 
 use std::future::{Future, poll_fn};
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
 use codeccloud_actors::ports::StoreError;
 use tokio::runtime::Handle;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::pooled::PooledClient;
+use super::tls::{AuthoritiesError, Connection, Tls};
 
 /// The roles of the server's own connections; what each may do stands in `schema/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,12 +101,18 @@ pub struct Database {
     is_pooled: bool,
     /// Past the pooler.
     direct: Option<Config>,
+    tls: Tls,
 }
 
 impl Database {
     pub fn new(url: &str, connect_timeout: Duration, io: Handle) -> Result<Database, tokio_postgres::Error> {
         let config = configured(url, connect_timeout)?;
-        Ok(Database { config, io, statement_timeout: None, is_pooled: false, direct: None })
+        Ok(Database { config, io, statement_timeout: None, is_pooled: false, direct: None, tls: Tls::public() })
+    }
+
+    /// Trusts the certificate authorities in a file, in PEM format, instead of those that browsers do.
+    pub fn trusting(self, authorities: &Path) -> Result<Database, AuthoritiesError> {
+        Ok(Database { tls: Tls::of_file(authorities)?, ..self })
     }
 
     /// The URL leads to a pooler in transaction mode. `direct` leads past it, for what such a one can't do: LISTEN, and
@@ -144,10 +153,7 @@ impl Database {
         role: DatabaseRole,
         settings: Vec<String>,
     ) -> Result<PooledClient, tokio_postgres::Error> {
-        let (config, is_pooled) = match &self.direct {
-            Some(direct) if role == DatabaseRole::Owner => (direct, false),
-            Some(_) | None => (&self.config, self.is_pooled),
-        };
+        let (config, is_pooled) = self.way(role);
         let (client, connection) = self.connect_to(config).await?;
         self.io.spawn(async move {
             if let Err(error) = connection.await {
@@ -155,6 +161,19 @@ impl Database {
             }
         });
         PooledClient::begin(client, settings, is_pooled).await
+    }
+
+    /// And whether there is a pooler on it.
+    fn way(&self, role: DatabaseRole) -> (&Config, bool) {
+        match &self.direct {
+            Some(direct) if role == DatabaseRole::Owner => (direct, false),
+            Some(_) | None => (&self.config, self.is_pooled),
+        }
+    }
+
+    /// For a request to cancel what a connection of the role is at.
+    pub(super) fn tls(&self, role: DatabaseRole) -> MakeRustlsConnect {
+        self.tls.for_url(self.way(role).0)
     }
 
     /// A connection whose messages besides answers are wanted: for LISTEN. `None` where only a pooler is to be had.
@@ -169,7 +188,7 @@ impl Database {
     async fn connect_to(&self, config: &Config) -> Result<(Client, Connection), tokio_postgres::Error> {
         // The socket belongs to the runtime that it is made on, and the caller's may end sooner: a projection that has
         // caught up stops its arbiter, and would take connections of the pool with it.
-        let mut connecting = pin!(config.connect(NoTls));
+        let mut connecting = pin!(config.connect(self.tls.for_url(config)));
         poll_fn(|context| {
             let _io = self.io.enter();
             connecting.as_mut().poll(context)
@@ -181,8 +200,6 @@ impl Database {
         &self.io
     }
 }
-
-type Connection = tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>;
 
 fn configured(url: &str, connect_timeout: Duration) -> Result<Config, tokio_postgres::Error> {
     let mut config: Config = url.parse()?;
@@ -200,6 +217,10 @@ pub(super) fn away(error: impl std::fmt::Display) -> StoreError {
 pub(crate) fn described(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{}: {}", db.code().code(), db.message()),
-        None => error.to_string(),
+        // Such as what is wrong with a certificate.
+        None => match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
     }
 }

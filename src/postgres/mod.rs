@@ -23,6 +23,7 @@ mod row_writer;
 mod rows;
 mod snapshots;
 mod streams;
+mod tls;
 mod transactional;
 mod types;
 mod vault;

@@ -11,7 +11,7 @@ use bb8::{Pool, QueueStrategy};
 use futures_util::TryStreamExt;
 use futures_util::future::{join, join3};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, IsolationLevel, NoTls, Row, RowStream, Statement, Transaction};
+use tokio_postgres::{Client, Error, IsolationLevel, Row, RowStream, Statement, Transaction};
 
 use super::{Database, DatabaseRole};
 
@@ -226,6 +226,14 @@ impl PooledClient {
         Ok(transaction)
     }
 
+    /// The same for work that takes as long as it takes, whatever bounds the database puts on statements and transactions.
+    pub async fn long_snapshot(&mut self) -> Result<Transaction<'_>, Error> {
+        let transaction = self.snapshot().await?;
+        let unbounded = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        transaction.batch_execute(unbounded).await?;
+        Ok(transaction)
+    }
+
     pub fn unfinished(&self) -> Unfinished {
         self.unfinished.clone()
     }
@@ -351,9 +359,9 @@ impl bb8::ManageConnection for Connector {
         let is_at_work = client.unfinished.any();
         // A pooler ends it by itself, and the one that Debian has does not survive being asked to.
         if is_at_work && !client.is_closed() && client.settings.is_none() {
-            let cancelling = client.cancel_token();
+            let (cancelling, tls) = (client.cancel_token(), self.database.tls(self.role));
             self.database.io().spawn(async move {
-                if let Err(error) = cancelling.cancel_query(NoTls).await {
+                if let Err(error) = cancelling.cancel_query(tls).await {
                     tracing::debug!(%error, "a statement that nobody waits for could not be cancelled");
                 }
             });

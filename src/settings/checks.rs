@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::{Fault, Pooler, Settings, Source};
+use tokio_postgres::config::SslMode;
+
+use super::{Fault, Pooler, Secret, Settings, Source};
 
 /// Values that are fine one by one, but not together. The first key is the one that the fault is laid at.
 pub struct Contradiction {
@@ -45,6 +47,18 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         &["database.direct_url", "database.pooler"],
         "expected a database.pooler that it leads past",
     );
+    require(
+        settings.database.ca_file.as_os_str().is_empty() || demands_encryption(settings.database.url.as_ref()),
+        &["database.ca_file", "database.url"],
+        "expected sslmode=require in database.url, since anything less may fall back to plain text",
+    );
+    require(
+        settings.database.ca_file.as_os_str().is_empty()
+            || settings.database.direct_url.is_none()
+            || demands_encryption(settings.database.direct_url.as_ref()),
+        &["database.ca_file", "database.direct_url"],
+        "expected sslmode=require in database.direct_url, since anything less may fall back to plain text",
+    );
     let mut ids = BTreeSet::from([settings.vault.master_key_id.as_str()]);
     require(
         settings.vault.previous_master_keys.iter().all(|key| ids.insert(&key.id)),
@@ -58,6 +72,11 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         "expected ids that differ from each other and from audit.seal_key_id",
     );
     found
+}
+
+fn demands_encryption(url: Option<&Secret<String>>) -> bool {
+    let config = url.and_then(|url| url.expose().parse::<tokio_postgres::Config>().ok());
+    config.is_some_and(|config| config.get_ssl_mode() == SslMode::Require)
 }
 
 /// For taking a delivery and marking it.

@@ -11,10 +11,11 @@ pub const RESERVED: [&str; 2] = [CONFIG, "CODECCLOUD_POSTGRES_BIN"];
 
 /// Names that deployments already use. `DATA_RETENTION_YEARS` is one of them, too, and is no setting: the books are never
 /// deleted, so any number of years is kept.
-pub const KNOWN: [(&str, &str); 13] = [
+pub const KNOWN: [(&str, &str); 14] = [
     ("CORS_ALLOWED_ORIGINS", "server.cors_allowed_origins"),
     ("DATABASE_URL", "database.url"),
     ("DATABASE_DIRECT_URL", "database.direct_url"),
+    ("DATABASE_CA_FILE", "database.ca_file"),
     ("FEATURE_SCALE", "scale.feature"),
     ("REDIS_URL", "redis.url"),
     ("SUPABASE_JWT_SECRET", "auth.jwt_secret"),

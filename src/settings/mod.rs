@@ -24,7 +24,7 @@ pub use secret::Secret;
 pub use secrets::{GeneratedSecrets, SecretsError, load_or_create};
 pub use sections::{
     Actors, Audit, Auth, Data, Database, Feed, Idempotency, Journal, Log, LogFormat, NamedKey, Outbox, Pooler,
-    Projections, RateLimit, Redis, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
+    Projections, RateLimit, Redis, RetiredSealKey, Scale, Server, Smtp, SmtpEncryption, Telemetry, Vault, Webhooks,
 };
 pub use sources::{ConfigFile, Fault, Source, Sources};
 

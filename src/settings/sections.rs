@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Secret;
 use super::values::{
     between, database_url, encryption, filter, identifier, jwks, listen, log_format, mail_address, named_keys,
-    optional_secret, optional_text, origins, otlp_endpoint, pooler, redis_url, symmetric_key,
+    optional_secret, optional_text, origins, otlp_endpoint, pooler, redis_url, retired_seal_keys, symmetric_key,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +46,7 @@ pub struct Database {
     pub pooler: Pooler,
     #[serde(deserialize_with = "database_url")]
     pub direct_url: Option<Secret<String>>,
+    pub ca_file: PathBuf,
     #[serde(deserialize_with = "between::<1, 1000, _, _>")]
     pub pool_size: u32,
     #[serde(deserialize_with = "between::<1, 600_000, _, _>")]
@@ -101,6 +102,15 @@ pub struct NamedKey {
     pub key: Secret<[u8; 32]>,
 }
 
+/// A key of the past that sealed the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredSealKey {
+    pub id: String,
+    pub key: Secret<[u8; 32]>,
+    /// The number of the last seal that it made.
+    pub last_seal: i64,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
@@ -108,8 +118,8 @@ pub struct Audit {
     pub seal_key: Option<Secret<[u8; 32]>>,
     #[serde(deserialize_with = "identifier")]
     pub seal_key_id: String,
-    #[serde(deserialize_with = "named_keys")]
-    pub previous_seal_keys: Vec<NamedKey>,
+    #[serde(deserialize_with = "retired_seal_keys")]
+    pub previous_seal_keys: Vec<RetiredSealKey>,
     #[serde(deserialize_with = "between::<1, 86_400, _, _>")]
     pub seal_every_seconds: u64,
     pub newest_seal_file: PathBuf,

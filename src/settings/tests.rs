@@ -92,6 +92,7 @@ fn variables_of_deployments_are_known_and_ours_win_over_them() {
         ("FEATURE_SCALE", "on"),
         ("CORS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000"),
         ("VAULT_PREVIOUS_MASTER_KEYS", &format!("old:{key},older:{key}")),
+        ("AUDIT_SEAL_PREVIOUS_KEYS", &format!("old:{key}:7")),
         ("DATA_RETENTION_YEARS", "12"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318/"),
         ("OTEL_SERVICE_NAME", ""),
@@ -104,6 +105,8 @@ fn variables_of_deployments_are_known_and_ours_win_over_them() {
     assert_eq!(settings.server.cors_allowed_origins, ["https://a.example", "http://localhost:3000"]);
     assert_eq!(settings.vault.previous_master_keys[1].id, "older");
     assert_eq!(settings.vault.previous_master_keys[1].key.expose(), &[7; 32]);
+    let retired = &settings.audit.previous_seal_keys[0];
+    assert_eq!((retired.id.as_str(), retired.key.expose(), retired.last_seal), ("old", &[7; 32], 7));
     assert_eq!(settings.telemetry.otlp_endpoint.unwrap(), "http://localhost:4318");
     assert_eq!(settings.telemetry.service_name, "codeccloud", "an empty variable counts as not set");
 }
@@ -115,6 +118,7 @@ fn all_faults_come_at_once_each_with_source_key_and_what_is_expected() {
         ("DATABASE_URL", "mysql://root:hunter2@db/x"),
         ("VAULT_MASTER_KEY", "aHVudGVyMg=="),
         ("VAULT_PREVIOUS_MASTER_KEYS", "hunter2"),
+        ("AUDIT_SEAL_PREVIOUS_KEYS", "old:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="),
         ("SUPABASE_JWT_PUBLIC_JWKS", r#"{"keys":[{"kty":"oct","k":"aHVudGVyMg"}]}"#),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318"),
         ("REDIS_URL", "rediss://:hunter2@cache:6379"),
@@ -128,6 +132,7 @@ fn all_faults_come_at_once_each_with_source_key_and_what_is_expected() {
     let expected = [
         "command line: server.workers: expected a whole number",
         "default: actors.restart_backoff_ms_max: expected no less than actors.restart_backoff_ms_min",
+        "environment AUDIT_SEAL_PREVIOUS_KEYS: audit.previous_seal_keys: expected a list of id:key:number, each key 32 bytes in base64, with the number of the last seal under it",
         "environment CODECCLOUD_IDEMPOTENCY_RETENTION_HOURS: idempotency.retention_hours: expected a whole number from 24 to 87600",
         "environment CODECCLOUD_SERVER_LISTNE: unknown variable",
         "environment DATABASE_URL: database.url: expected a URL such as postgres://user:password@host:5432/database",
@@ -145,6 +150,28 @@ fn all_faults_come_at_once_each_with_source_key_and_what_is_expected() {
     ];
     assert_eq!(found, expected);
     assert!(!found.concat().contains("hunter2"));
+}
+
+#[test]
+fn whom_to_trust_is_no_use_where_nobody_has_to_prove_anything() {
+    let pooled = |url: &str, direct: &str| {
+        sources(&[
+            ("DATABASE_CA_FILE", "/etc/ssl/database.pem"),
+            ("DATABASE_URL", url),
+            ("DATABASE_DIRECT_URL", direct),
+            ("CODECCLOUD_DATABASE_POOLER", "transaction"),
+        ])
+    };
+    let (required, preferred) = ("postgres://a:b@db/one?sslmode=require", "postgres://a:b@db/one");
+    assert!(load(pooled(required, required)).is_ok());
+    assert!(load(pooled(required, "")).is_ok());
+    for (url, direct, named) in [(preferred, required, "database.url"), (required, preferred, "database.direct_url")] {
+        let expected = format!(
+            "environment DATABASE_CA_FILE: database.ca_file: expected sslmode=require in {named}, since anything less may \
+             fall back to plain text"
+        );
+        assert_eq!(faults(pooled(url, direct)), [expected]);
+    }
 }
 
 #[test]

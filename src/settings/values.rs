@@ -11,7 +11,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use serde::de::{Deserialize, Deserializer, Error};
 use tracing_subscriber::EnvFilter;
 
-use super::{LogFormat, NamedKey, Pooler, Secret, SmtpEncryption};
+use super::{LogFormat, NamedKey, Pooler, RetiredSealKey, Secret, SmtpEncryption};
 
 pub fn between<'de, const MIN: i64, const MAX: i64, T: TryFrom<i64>, D: Deserializer<'de>>(
     deserializer: D,
@@ -120,6 +120,15 @@ pub fn named_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Name
         Some(NamedKey { id: id.to_owned(), key: key_of_base64(key)? })
     };
     list(deserializer, parse, "id:key, each key 32 bytes in base64")
+}
+
+pub fn retired_seal_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RetiredSealKey>, D::Error> {
+    let parse = |text: &str| {
+        let [id, key, last_seal] = text.split(':').collect::<Vec<_>>().try_into().ok()?;
+        let last_seal = last_seal.parse().ok().filter(|number| *number >= 0)?;
+        Some(RetiredSealKey { id: id.to_owned(), key: key_of_base64(key)?, last_seal })
+    };
+    list(deserializer, parse, "id:key:number, each key 32 bytes in base64, with the number of the last seal under it")
 }
 
 fn key_of_base64(text: &str) -> Option<Secret<[u8; 32]>> {

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use actix::Arbiter;
+use codeccloud::postgres::embedded::superuser_url_of;
 use codeccloud::postgres::{ConnectionPool, DatabaseRole};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::support::appends::{append, events, journal_on, stream, submit_all};
-use crate::support::{Database, Server, TestDir, connect, database_of, make_tenants};
+use crate::support::{Database, Salon, Server, TestDir, connect, database_of, make_tenants};
 
 /// Which connection one gets, once it has answered.
 async fn pid(pool: &ConnectionPool) -> i32 {
@@ -74,13 +75,11 @@ async fn a_connection_outlives_the_arbiter_that_it_was_made_on() {
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), pid(&pool)).await.expect("it answers"), made);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn slow_searches_hold_up_no_read_model() {
-    let dir = TestDir::new();
+/// A server with one connection for searches, each of which takes four seconds.
+async fn with_slow_searches(dir: &TestDir) -> (Server, Salon, Client) {
     let server = Server::start_with(dir.path(), &[("CODECCLOUD_DATABASE_POOL_SIZE", "1")]);
     server.ready().await;
     let salon = server.salon(dir.path()).await;
-    let url = codeccloud::postgres::embedded::url_of(dir.path()).unwrap();
     let slow = format!(
         "INSERT INTO saga_instances VALUES \
             ('{}', 'booking', gen_random_uuid(), 1, '', '{{\"slotStart\": \"1950-01-01T09:00:00.000Z\"}}', now()); \
@@ -88,8 +87,70 @@ async fn slow_searches_hold_up_no_read_model() {
             USING ((SELECT pg_sleep(4)) IS NOT NULL)",
         salon.tenant_id
     );
-    let superuser = connect(&url.replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
+    let superuser = connect(&superuser_url_of(dir.path()).unwrap()).await;
     superuser.batch_execute(&slow).await.unwrap();
+    (server, salon, superuser)
+}
+
+/// Memberships and revocations reach a server by its memory of the salons.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_searches_let_in_nobody_who_was_shut_out() {
+    let dir = TestDir::new();
+    let (server, salon, superuser) = with_slow_searches(&dir).await;
+    let member = server.member_of(&salon, dir.path(), "staff").await;
+    let searching = futures_util::future::join3(
+        server.get(&salon, "/v1/bookings/search?limit=200"),
+        server.get(&salon, "/v1/bookings/search?limit=199"),
+        server.get(&salon, "/v1/bookings/search?limit=198"),
+    );
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        superuser.execute("DELETE FROM tenant_members WHERE role = 'staff'", &[]).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(2_500);
+        while server.get(&member, "/v1/services").await.status != 403 {
+            assert!(Instant::now() < deadline, "the revocation waits for the searches");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let began = Instant::now();
+    let (_, ()) = futures_util::join!(searching, meanwhile);
+    assert!(began.elapsed() > Duration::from_secs(3), "the searches are not slow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_learns_of_no_change_says_so() {
+    let dir = TestDir::new();
+    let server = Server::start(dir.path());
+    server.ready().await;
+    let health = async || {
+        let answer = server.client.get(format!("{}/health/ready", server.url)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert!(!health().await.1.contains("reference data"));
+    let superuser = connect(&superuser_url_of(dir.path()).unwrap()).await;
+    superuser.batch_execute("BEGIN; LOCK TABLE reference_versions").await.unwrap();
+    let until = async |is_old: bool| {
+        let deadline = Instant::now() + Duration::from_secs(12);
+        loop {
+            let (status, text) = health().await;
+            assert_eq!(status, 200, "it serves all the same: {text}");
+            if text.contains("reference data") == is_old {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until(true).await;
+    superuser.batch_execute("COMMIT").await.unwrap();
+    until(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_searches_hold_up_no_read_model() {
+    let dir = TestDir::new();
+    let (server, salon, superuser) = with_slow_searches(&dir).await;
+    let url = codeccloud::postgres::embedded::url_of(dir.path()).unwrap();
     make_tenants(&superuser).await;
     let began = Instant::now();
     let search = server.get(&salon, "/v1/bookings/search?limit=200");

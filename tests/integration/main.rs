@@ -7,6 +7,7 @@ mod audit;
 mod booking;
 mod connections;
 mod crash;
+mod database_tls;
 mod day_view;
 mod door;
 mod embedded;

@@ -204,7 +204,8 @@ async fn salon() -> (Database, Arc<PostgresReference>) {
 async fn start(database: &Database) -> Arc<PostgresReference> {
     let readers = database.pool(DatabaseRole::Reader);
     let members = database.database().pool(DatabaseRole::Authenticated, MEMBERS, Duration::from_secs(5));
-    PostgresReference::start(&database.database(), readers, members, Arc::new(SystemIds)).await.unwrap()
+    let own = database.database().pool(DatabaseRole::Reader, 2, Duration::from_secs(5));
+    PostgresReference::start(&database.database(), own, readers, members, Arc::new(SystemIds)).await.unwrap()
 }
 
 async fn eventually(holds: impl Fn() -> bool) {

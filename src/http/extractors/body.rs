@@ -51,7 +51,8 @@ impl FromRequest for EmptyBody {
             let bytes = read(&request, payload).await?;
             if !bytes.is_empty() {
                 demand_json(&request)?;
-                parse::<IgnoredAny>(&bytes)?;
+                bound_depth(&bytes)?;
+                serde_json::from_slice::<IgnoredAny>(&bytes).map_err(|error| broken(&error))?;
             }
             Ok(EmptyBody { request_hash: idempotency::request_hash(&request, &bytes) })
         })
@@ -88,9 +89,7 @@ fn demand_json(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if !depth::is_within(bytes, DEPTH_MAX) {
-        return Err(Problem::new(Slug::BadRequest, format!("JSON may be nested {DEPTH_MAX} levels deep")));
-    }
+    bound_depth(bytes)?;
     // serde would also take an array of the fields' values.
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
@@ -107,6 +106,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| broken(&error))?;
     Ok(value)
+}
+
+fn bound_depth(bytes: &[u8]) -> Result<(), Problem> {
+    if depth::is_within(bytes, DEPTH_MAX) {
+        return Ok(());
+    }
+    Err(Problem::new(Slug::BadRequest, format!("JSON may be nested {DEPTH_MAX} levels deep")))
 }
 
 fn broken(error: &serde_json::Error) -> Problem {

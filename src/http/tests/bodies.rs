@@ -78,6 +78,20 @@ async fn bodies_that_cannot_be_read_are_refused() {
     assert_eq!(reply.status, 201, "{}", reply.text());
 }
 
+/// A call that says all by its path has no body to be wrong; what comes along is JSON, of whatever kind.
+#[actix_web::test]
+async fn a_body_that_nobody_reads_may_be_any_json() {
+    let house = House::that(Mood::Accepts);
+    let uri = format!("/v1/bookings/{BOOKING}/confirm");
+    let raw = |body: &str| post(&uri, &json!({})).set_payload(body.to_owned());
+    for body in ["", "{}", "[1]", "null", "\"x\""] {
+        let reply = send(&house, raw(body)).await;
+        assert_eq!(reply.status, 200, "{body}: {}", reply.text());
+    }
+    send(&house, raw("{\"a\":")).await.problem(400, "bad-request");
+    send(&house, raw(&"[".repeat(33))).await.problem(400, "bad-request");
+}
+
 #[actix_web::test]
 async fn queries_are_checked_like_bodies() {
     let good = "/v1/bookings/availability?serviceId=00000000-0000-0000-0000-000000000051";

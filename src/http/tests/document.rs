@@ -40,6 +40,15 @@ async fn every_route_is_in_the_document_with_its_answers() {
     }
 }
 
+/// A server that is not ready says what is missing, and that is no problem document.
+#[actix_web::test]
+async fn the_answer_of_a_server_that_is_not_ready_is_in_the_document() {
+    let document = served("/openapi.json").await.json();
+    let content = &document["paths"]["/health/ready"]["get"]["responses"]["503"]["content"];
+    assert_eq!(content["application/json"]["schema"]["$ref"], "#/components/schemas/Health");
+    assert_eq!(content["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem");
+}
+
 #[actix_web::test]
 async fn the_document_is_whole_in_itself() {
     let document = served("/openapi.json").await.json();

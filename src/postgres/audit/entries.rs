@@ -75,7 +75,7 @@ pub async fn export(
     );
     let parameters: [(&(dyn ToSql + Sync), Type); 3] =
         [(&tenant_id.0, Type::UUID), (&PgTime(from), Type::TIMESTAMPTZ), (&PgTime(to), Type::TIMESTAMPTZ)];
-    let snapshot = client.snapshot().await?;
+    let snapshot = client.long_snapshot().await?;
     let mut rows = pin!(snapshot.query_typed_raw(&sql, parameters).await?);
     while let Some(row) = rows.try_next().await? {
         if let Err(error) = take(entry(&row)) {

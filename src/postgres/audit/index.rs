@@ -8,7 +8,15 @@ use crate::postgres::PooledClient;
 const NAME: &str = "audit_log_by_transaction";
 
 /// Whether it is there. Returns `false` while another server makes it; waits where this one does.
-pub async fn ensure(owner: &PooledClient) -> Result<bool, Error> {
+///
+/// However long it takes: hosted databases bound statements, and one that is cut short there is begun anew in vain. `owner`
+/// is a connection for this alone, since the bounds are lifted on it; a pooler's session is not ours to change, so there they
+/// hold.
+pub async fn ensure(mut owner: PooledClient) -> Result<bool, Error> {
+    for bound in ["statement_timeout", "lock_timeout"] {
+        owner.set(&format!("{bound} = 0")).await?;
+    }
+    let owner = &owner;
     let sql = "SELECT indisvalid, EXISTS (SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()) \
                FROM pg_index WHERE indexrelid = to_regclass($1)";
     let rows = owner.query_typed(sql, &[(&NAME, tokio_postgres::types::Type::TEXT)]).await?;

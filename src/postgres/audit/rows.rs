@@ -73,6 +73,12 @@ pub async fn seals(client: &impl GenericClient, behind: i64, limit: i64) -> Resu
     Ok(rows.iter().map(seal).collect())
 }
 
+/// Whether any seal was made with the key.
+pub async fn has_sealed(client: &impl GenericClient, key_id: &str) -> Result<bool, Error> {
+    let sql = "SELECT FROM audit_seals WHERE key_id = $1 LIMIT 1";
+    Ok(!client.query_typed(sql, &[(&key_id, Type::TEXT)]).await?.is_empty())
+}
+
 /// How far a cluster's entries are sealed.
 pub async fn reached(client: &impl GenericClient, cluster_id: i64) -> Result<Place, Error> {
     let sql =

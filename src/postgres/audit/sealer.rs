@@ -2,7 +2,7 @@
 //! in each round one of them seals, and all of them note the newest seal outside of the database.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codeccloud_actors::metrics_catalogue as names;
 use tokio_postgres::{Error, GenericClient, Transaction};
@@ -15,6 +15,9 @@ use crate::postgres::{Database, DatabaseRole, described};
 
 /// Entries under one seal: about a millisecond's work, since other connections of this thread wait for so long.
 const ENTRIES_MAX: i64 = 256;
+
+/// The longest pause between two attempts to make the index.
+const INDEX_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// `codecseal` in ASCII, cut to eight letters: the advisory lock of the one that seals.
 const LOCK_KEY: i64 = 0x636f_6465_6373_6561;
@@ -31,10 +34,17 @@ pub struct SealerSettings {
 pub struct Sealer {
     database: Database,
     settings: SealerSettings,
-    /// As this server has noted it; `None` where nothing is noted.
-    anchor: Option<Anchor>,
+    noted: Noted,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
+}
+
+/// The newest seal outside of the database, as far as this server knows it.
+enum Noted {
+    /// Not read so far, or not readable: then it is left as it is, since it may be the proof that something is gone.
+    Unread,
+    Nothing,
+    Seal(Anchor),
 }
 
 /// What a step came to.
@@ -45,6 +55,8 @@ pub enum Sealed {
     Nothing,
     /// Another server is at it.
     ByAnother,
+    /// The key has been replaced by another one since it made its last seal: this server runs on settings of the past.
+    WithRetiredKey,
 }
 
 /// The state of the database's transactions.
@@ -57,16 +69,13 @@ struct Moment {
 
 impl Sealer {
     pub fn new(database: Database, settings: SealerSettings) -> Sealer {
-        Sealer { database, settings, anchor: None, complaint: None }
+        Sealer { database, settings, noted: Noted::Unread, complaint: None }
     }
 
     /// Runs until the runtime ends.
     pub async fn run(mut self) {
-        match Anchor::read(&self.settings.anchor) {
-            Ok(anchor) => self.anchor = anchor,
-            Err(error) => tracing::error!(target: "audit", %error, "the newest seal that was noted can't be read"),
-        }
         loop {
+            self.indexed().await;
             if let Err(error) = self.connected().await {
                 tracing::warn!(target: "audit", reason = described(&error), "sealing failed; it is tried again");
             }
@@ -74,15 +83,51 @@ impl Sealer {
         }
     }
 
-    async fn connected(&mut self) -> Result<(), Error> {
-        // It has to wait for transactions that are open now, as sealing itself would.
-        while !index::ensure(&self.database.connect(DatabaseRole::Owner).await?).await? {
-            tokio::time::sleep(self.settings.every).await;
+    /// Returns once there is the index that sealing takes. It has to wait for transactions that are open now, as sealing
+    /// itself would.
+    async fn indexed(&self) {
+        let (began, mut pause) = (Instant::now(), self.settings.every);
+        loop {
+            match self.index().await {
+                Ok(true) => return,
+                Ok(false) => tokio::time::sleep(self.settings.every).await,
+                Err(error) => {
+                    tracing::error!(
+                        target: "audit", reason = described(&error), again_in_seconds = pause.as_secs(),
+                        "nothing is sealed: the index that it takes can't be made{}", self.advice()
+                    );
+                    tokio::time::sleep(pause).await;
+                    // Each attempt reads all of the log.
+                    pause = (pause * 2).min(INDEX_PAUSE_MAX);
+                }
+            }
+            // At least that old; which one is the oldest is known once there is the index.
+            metrics::gauge!(names::AUDIT_UNSEALED_AGE.name).set(began.elapsed().as_secs_f64());
         }
+    }
+
+    async fn index(&self) -> Result<bool, Error> {
+        index::ensure(self.database.connect(DatabaseRole::Owner).await?).await
+    }
+
+    fn advice(&self) -> &'static str {
+        if self.database.has_sessions() { "" } else { "; set DATABASE_DIRECT_URL, past the pooler and its time limits" }
+    }
+
+    async fn connected(&mut self) -> Result<(), Error> {
         let mut client = self.database.connect(DatabaseRole::Sealer).await?;
         loop {
-            while matches!(self.step(&mut client).await?, Sealed::Entries(_)) {}
+            let mut sealed = self.step(&mut client).await?;
+            while matches!(sealed, Sealed::Entries(_)) {
+                sealed = self.step(&mut client).await?;
+            }
             self.observe(&mut client).await?;
+            if sealed == Sealed::WithRetiredKey {
+                self.complain(format!(
+                    "nothing is sealed: audit.seal_key {} was replaced by another one, with which the newest seal was made",
+                    self.settings.keys.current_id()
+                ));
+            }
             tokio::time::sleep(self.settings.every).await;
         }
     }
@@ -94,12 +139,18 @@ impl Sealer {
             return Ok(Sealed::ByAnother);
         }
         let newest = rows::newest_seal(&transaction).await?;
+        let keys = &self.settings.keys;
+        if newest.as_ref().is_some_and(|seal| !keys.is_current(&seal.key_id))
+            && rows::has_sealed(&transaction, keys.current_id()).await?
+        {
+            return Ok(Sealed::WithRetiredKey);
+        }
         let moment = moment(&transaction).await?;
         let final_below = Place { transaction: moment.horizon - 1, id: i64::MAX };
         let next = next(&transaction, newest.as_ref(), &moment, final_below, ENTRIES_MAX).await?;
         let Some((range, entries)) = next else { return Ok(Sealed::Nothing) };
         let previous = newest.map(|seal| (seal.number, seal.seal));
-        let seal = self.settings.keys.seal(previous, range.cluster_id, range.after, &entries, moment.now);
+        let seal = keys.seal(previous, range.cluster_id, range.after, &entries, moment.now);
         rows::append(&transaction, &seal.expect("there are entries")).await?;
         transaction.commit().await?;
         Ok(Sealed::Entries(entries.len()))
@@ -120,18 +171,38 @@ impl Sealer {
         let newest_number = newest.as_ref().map_or(0, |seal| seal.number);
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!(names::AUDIT_NEWEST_SEAL.name).set(newest_number as f64);
-        if let Some(seal) = newest {
-            self.note(&reading, &seal).await?;
-        } else if let Some(anchor) = &self.anchor {
-            let complaint = format!("seal {} was made, and there is none in the database", anchor.number);
-            self.contradicted(complaint);
+        self.look_at_note();
+        match (newest, &self.noted) {
+            (_, Noted::Unread) | (None, Noted::Nothing) => {}
+            (Some(seal), Noted::Nothing | Noted::Seal(_)) => self.note(&reading, &seal).await?,
+            (None, Noted::Seal(anchor)) => {
+                let complaint = format!("seal {} was made, and there is none in the database", anchor.number);
+                self.contradicted(complaint);
+            }
         }
         Ok(())
     }
 
+    fn look_at_note(&mut self) {
+        if !matches!(self.noted, Noted::Unread) {
+            return;
+        }
+        match Anchor::read(&self.settings.anchor) {
+            Ok(Some(anchor)) => self.noted = Noted::Seal(anchor),
+            Ok(None) => self.noted = Noted::Nothing,
+            Err(error) => {
+                metrics::gauge!(names::AUDIT_CONTRADICTED.name).set(1.0);
+                let file = self.settings.anchor.display();
+                let complaint =
+                    format!("the newest seal that was noted can't be read, and is left so: {file}: {error}");
+                self.complain(complaint);
+            }
+        }
+    }
+
     /// What was noted is replaced only by a seal of the same chain: otherwise it is the proof that something is gone.
     async fn note(&mut self, client: &impl GenericClient, newest: &Seal) -> Result<(), Error> {
-        if let Some(anchor) = &self.anchor {
+        if let Noted::Seal(anchor) = &self.noted {
             let noted = rows::numbered_seal(client, anchor.number).await?;
             if noted.as_ref().map(Anchor::of).as_ref() != Some(anchor) {
                 self.contradicted(format!("seal {} was made, and is not in the database any more", anchor.number));
@@ -140,7 +211,7 @@ impl Sealer {
         }
         metrics::gauge!(names::AUDIT_CONTRADICTED.name).set(0.0);
         let anchor = Anchor::of(newest);
-        if self.anchor.as_ref() == Some(&anchor) {
+        if matches!(&self.noted, Noted::Seal(noted) if *noted == anchor) {
             return Ok(());
         }
         tracing::info!(target: "audit", number = anchor.number, seal = anchor.seal, entry = anchor.entry, "sealed");
@@ -152,7 +223,7 @@ impl Sealer {
                 self.complain(complaint);
             }
         }
-        self.anchor = Some(anchor);
+        self.noted = Noted::Seal(anchor);
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub async fn verify(
     mut found: impl FnMut(Finding),
     mut progress: impl FnMut(u64),
 ) -> Result<Summary, Error> {
-    let transaction = client.snapshot().await?;
+    let transaction = client.long_snapshot().await?;
     unguarded(&transaction).await?.into_iter().for_each(&mut found);
     let mut verification = Verification::new(keys, anchor);
     let mut newest: Option<Seal> = None;
@@ -96,11 +96,20 @@ async fn beyond(
     Ok(())
 }
 
+/// The function as the migration has made it: who puts another one in its place leaves the trigger as it is.
+const GUARD: &str = "\nbegin\n    raise exception '% is append-only: % refused', tg_table_name, lower(tg_op) \
+     using errcode = 'insufficient_privilege';\nend\n";
+
+/// Whether each trigger is there, before all that changes entries (58: update, delete and truncate, once a statement), on no
+/// condition, and in every session.
 async fn unguarded(transaction: &Transaction<'_>) -> Result<Vec<Finding>, Error> {
     let sql = "SELECT guarded FROM unnest(ARRAY['audit_log', 'audit_seals']) guarded WHERE NOT EXISTS ( \
-                   SELECT FROM pg_trigger WHERE tgrelid = to_regclass(guarded) AND tgname = 'refuse_audit_change' \
-                   AND tgenabled <> 'D')";
-    let rows = transaction.query_typed(sql, &[]).await?;
+                   SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid JOIN pg_language l ON l.oid = f.prolang \
+                   WHERE t.tgrelid = to_regclass(guarded) AND t.tgname = 'refuse_audit_change' AND t.tgenabled = 'A' \
+                   AND t.tgtype = 58 AND t.tgqual IS NULL AND t.tgattr::text = '' \
+                   AND f.oid = to_regprocedure('app_private.refuse_audit_change()') AND l.lanname = 'plpgsql' \
+                   AND f.prosrc = $1)";
+    let rows = transaction.query_typed(sql, &[(&GUARD, Type::TEXT)]).await?;
     Ok(rows.iter().map(|row| Finding::Unguarded { table: row.get(0) }).collect())
 }
 

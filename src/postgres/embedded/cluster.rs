@@ -21,7 +21,7 @@ const SOCKET_PATH_BYTES_MAX: usize = 100;
 const PARAMETERS: [(&str, &str); 17] = [
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
-    ("max_connections", "60"),
+    ("max_connections", "70"),
     ("shared_buffers", "128MB"),
     ("fsync", "on"),
     ("full_page_writes", "on"),

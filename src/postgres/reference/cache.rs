@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use codeccloud_actors::ids::TenantId;
@@ -25,6 +25,8 @@ pub(super) struct Cache {
     tenants: ArcSwap<HashMap<TenantId, Arc<TenantReference>>>,
     /// Those that `tenants` was loaded at. Held while loading, so that an older load never replaces a newer one.
     versions: Mutex<HashMap<Uuid, i64>>,
+    /// When all that was committed by then was known.
+    fresh_at: ArcSwap<Instant>,
     readers: ConnectionPool,
 }
 
@@ -37,7 +39,13 @@ impl Cache {
             let versions = load::versions(&snapshot, None).await.map_err(store_error)?;
             (load::tenants(&snapshot, None).await.map_err(store_error)?, versions)
         };
-        Ok(Cache { tenants: ArcSwap::from_pointee(tenants), versions: Mutex::new(versions), readers })
+        let (tenants, fresh_at) = (ArcSwap::from_pointee(tenants), ArcSwap::from_pointee(Instant::now()));
+        Ok(Cache { tenants, versions: Mutex::new(versions), fresh_at, readers })
+    }
+
+    /// A change that is older is known; revocations and memberships are among these.
+    pub fn age(&self) -> Duration {
+        self.fresh_at.load().elapsed()
     }
 
     pub fn tenant(&self, tenant_id: TenantId) -> Option<Arc<TenantReference>> {
@@ -46,7 +54,16 @@ impl Cache {
 
     /// When it returns, memory holds all that was committed before the call; of `only` these tenants, if given.
     pub async fn refresh(&self, only: Option<&[Uuid]>) -> Result<(), StoreError> {
+        let asked_at = Instant::now();
         let mut loaded = self.versions.lock().await;
+        self.load(only, &mut loaded).await?;
+        if only.is_none() {
+            self.fresh_at.store(Arc::new(asked_at));
+        }
+        Ok(())
+    }
+
+    async fn load(&self, only: Option<&[Uuid]>, loaded: &mut HashMap<Uuid, i64>) -> Result<(), StoreError> {
         let mut client = self.readers.get().await.map_err(away)?;
         let snapshot = client.snapshot().await.map_err(store_error)?;
         let current = load::versions(&snapshot, only).await.map_err(store_error)?;

@@ -14,7 +14,7 @@ mod staff;
 mod strangers;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use codeccloud_actors::envelope::Caller;
 use codeccloud_actors::ids::{ProductId, ServiceId, StaffId, TenantId, UserId};
@@ -43,17 +43,23 @@ pub struct PostgresReference {
 type Answer<'a, T> = BoxFuture<'a, Result<T, ReferenceError>>;
 
 impl PostgresReference {
-    /// Has every tenant in memory when it returns, and follows changes until dropped. `members` have the role
-    /// `authenticated`.
+    /// Has every tenant in memory when it returns, and follows changes until dropped, on connections of `own` that nobody
+    /// else keeps busy. `members` have the role `authenticated`.
     pub async fn start(
         database: &Database,
+        own: ConnectionPool,
         readers: ConnectionPool,
         members: ConnectionPool,
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<PostgresReference>, StoreError> {
-        let cache = Arc::new(Cache::fill(readers.clone()).await?);
+        let cache = Arc::new(Cache::fill(own).await?);
         database.io().spawn(cache::follow(Arc::downgrade(&cache), database.clone()));
         Ok(Arc::new(PostgresReference { cache, readers, members, ids, strangers: Strangers::default() }))
+    }
+
+    /// How old a change may be that memory does not have yet.
+    pub fn age(&self) -> Duration {
+        self.cache.age()
     }
 
     async fn member(&self) -> Result<bb8::PooledConnection<'_, Connector>, ReferenceError> {

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod elsewhere;
+mod hosted;
 mod operators;
 mod tampering;
 

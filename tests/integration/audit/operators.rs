@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use codeccloud::audit::{Finding, SealKey, SealKeys};
-use codeccloud::postgres::Client;
+use codeccloud::audit::{Finding, RetiredKey, SealKey, SealKeys};
+use codeccloud::postgres::audit::Sealed;
 use codeccloud::postgres::embedded::superuser_url_of;
+use codeccloud::postgres::{Client, DatabaseRole};
 use serde_json::{Value, json};
 
-use super::{REGUARD, UNGUARD, findings, keys, newest, number, seal_all, verified, write, write_past};
+use super::{REGUARD, UNGUARD, findings, keys, newest, number, seal_all, sealer, verified, write, write_past};
 use crate::support::{Database, Salon, Server, TestDir, connect};
 
 fn audit(data_dir: &Path, arguments: &[&str]) -> Output {
@@ -30,7 +31,7 @@ async fn superuser(dir: &TestDir) -> Client {
     connect(&superuser_url_of(dir.path()).unwrap()).await
 }
 
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(super) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what}");
@@ -112,6 +113,27 @@ async fn verify_names_what_was_done_and_metrics_tell_of_it() {
     assert_eq!((&found[0]["finding"], &found[0]["entry"]), (&json!("cut_off"), &json!(last)), "{found:?}");
 }
 
+/// Whether the end was cut off can't be told then, and that is not to look like a log that is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_vouched_for_without_the_note() {
+    let dir = TestDir::new();
+    let server = sealing(&dir);
+    server.ready().await;
+    let anchor = dir.path().join("audit-seal.json");
+    write(&superuser(&dir).await, 3).await;
+    until("the seal is noted", async || anchor.exists()).await;
+    let noted = lines(&audit(dir.path(), &["verify", "--json"]));
+    assert!(noted[0]["notedSeal"].as_i64().is_some_and(|number| number > 0), "{noted:?}");
+    server.stop();
+    std::fs::remove_file(&anchor).unwrap();
+    let output = audit(dir.path(), &["verify", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let [summary] = &lines(&output)[..] else { panic!("{:?}", lines(&output)) };
+    assert_eq!((&summary["findings"], &summary["notedSeal"]), (&json!(0), &Value::Null));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--without-note"));
+    assert_eq!(audit(dir.path(), &["verify", "--without-note"]).status.code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenants_entries_are_exported_and_shown_to_its_managers() {
     let dir = TestDir::new();
@@ -156,7 +178,7 @@ async fn a_new_key_seals_on_and_the_old_one_still_verifies() {
     write(&client, 3).await;
     seal_all(&database, keys()).await;
     let (old, new) = (SealKey::new("1", &[1; 32]), SealKey::new("2", &[2; 32]));
-    let both = SealKeys::new(new.clone(), vec![old]).unwrap();
+    let both = SealKeys::new(new.clone(), vec![RetiredKey { key: old, last_seal: 1 }]).unwrap();
     write(&client, 3).await;
     seal_all(&database, both.clone()).await;
     let (summary, found) = verified(&database, &both, None).await;
@@ -166,4 +188,32 @@ async fn a_new_key_seals_on_and_the_old_one_still_verifies() {
     assert_eq!(lost.0.entries, 3, "those under the key that is there are compared");
     let found = findings(&database).await;
     assert_eq!(found, [Finding::UnknownKey { seal: 2, key_id: "2".to_owned() }]);
+
+    // A server that was forgotten when the key was replaced.
+    write(&client, 3).await;
+    let mut connection = database.database().connect(DatabaseRole::Sealer).await.unwrap();
+    assert_eq!(sealer(&database, keys()).step(&mut connection).await.unwrap(), Sealed::WithRetiredKey);
+    assert_eq!(seal_all(&database, both).await, 3);
+}
+
+/// With the owner's password and the old key somebody takes the end of the log away and seals what is left anew.
+#[tokio::test]
+async fn a_leaked_key_forges_nothing_once_it_was_rotated_away() {
+    let database = Database::create().await;
+    let client = database.superuser().await;
+    let (old, new) = (SealKey::new("1", &[1; 32]), SealKey::new("2", &[2; 32]));
+    let both = SealKeys::new(new, vec![RetiredKey { key: old, last_seal: 2 }]).unwrap();
+    for keys in [keys(), keys(), both.clone(), both.clone()] {
+        write(&client, 3).await;
+        assert_eq!(seal_all(&database, keys).await, 3);
+    }
+    assert_eq!(verified(&database, &both, None).await.1, []);
+    let forge = "delete from audit_seals where number > 1; update audit_log set after = '{}' where id > 3";
+    client.batch_execute(&format!("{UNGUARD}; {forge}; {REGUARD}")).await.unwrap();
+    assert_eq!(seal_all(&database, keys()).await, 9);
+    write(&client, 3).await;
+    assert_eq!(seal_all(&database, keys()).await, 3);
+    assert_eq!(findings(&database).await, [], "nothing shows to who trusts the old key still");
+    let found = verified(&database, &both, None).await.1;
+    assert_eq!(found, [Finding::KeyOutOfTurn { seal: 3, key_id: "1".to_owned() }]);
 }

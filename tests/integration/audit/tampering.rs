@@ -44,6 +44,26 @@ async fn nobody_changes_an_entry_in_the_ordinary_way() {
     }
 }
 
+/// Those that PostgreSQL brings along included, such as the one that may write all data.
+#[tokio::test]
+async fn no_role_of_the_database_changes_an_entry() {
+    let (_database, superuser) = sealed().await;
+    let roles = superuser.query("select quote_ident(rolname) from pg_roles", &[]).await.unwrap();
+    assert!(roles.len() > 20, "{roles:?}");
+    for role in roles.iter().map(|row| row.get::<_, String>(0)) {
+        for table in ["audit_log", "audit_seals"] {
+            for change in ["update TABLE set cluster_id = 1", "delete from TABLE", "truncate TABLE"] {
+                let change = format!("set role {role}; {}", change.replace("TABLE", table));
+                let refusal = superuser.batch_execute(&change).await.unwrap_err();
+                assert_eq!(refusal.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{change}: {refusal:?}");
+            }
+        }
+        superuser.batch_execute("reset role").await.unwrap();
+    }
+    let left = "select count(*) from audit_log where cluster_id is distinct from 1";
+    assert_eq!(number(&superuser, left).await, 600);
+}
+
 #[tokio::test]
 async fn a_changed_entry_is_named_whatever_was_changed_in_it() {
     let (database, superuser) = sealed().await;
@@ -174,6 +194,38 @@ async fn a_log_without_its_guard_is_a_finding() {
     assert_eq!(findings(&database).await, [Finding::Unguarded { table: "audit_log".to_owned() }]);
     owner.batch_execute("drop trigger refuse_audit_change on audit_seals").await.unwrap();
     assert_eq!(findings(&database).await.len(), 2);
+}
+
+/// Each leaves a trigger of that name there, and enabled.
+#[tokio::test]
+async fn a_guard_that_lets_pass_is_none() {
+    let (database, _superuser) = sealed().await;
+    let owner = database.owner().await;
+    let unguarded = |table: &str| Finding::Unguarded { table: table.to_owned() };
+    let again = |events: &str| {
+        format!(
+            "drop trigger refuse_audit_change on audit_seals; create trigger refuse_audit_change before {events}
+             execute function app_private.refuse_audit_change();
+             alter table audit_seals enable always trigger refuse_audit_change"
+        )
+    };
+    let whole = again("update or delete or truncate on audit_seals for each statement");
+    for weaker in [
+        "alter table audit_seals enable replica trigger refuse_audit_change".to_owned(),
+        "alter table audit_seals enable trigger refuse_audit_change".to_owned(),
+        again("update or delete on audit_seals for each statement"),
+        again("update of key_id or delete or truncate on audit_seals for each statement"),
+        again("update or delete or truncate on audit_seals for each statement when (false)"),
+    ] {
+        owner.batch_execute(&weaker).await.unwrap();
+        assert_eq!(findings(&database).await, [unguarded("audit_seals")], "{weaker}");
+        owner.batch_execute(&whole).await.unwrap();
+        assert_eq!(findings(&database).await, []);
+    }
+    let idle = "create or replace function app_private.refuse_audit_change() returns trigger language plpgsql as
+        $$ begin return null; end $$";
+    owner.batch_execute(idle).await.unwrap();
+    assert_eq!(findings(&database).await, [unguarded("audit_log"), unguarded("audit_seals")]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A database of its own for each test, and servers to talk to.
 
 pub mod appends;
+pub mod certificates;
 pub mod mvp;
 pub mod otlp;
 pub mod pgbouncer;
@@ -49,9 +50,15 @@ pub struct Database {
 
 impl Database {
     pub async fn create() -> Database {
+        Database::create_with(&[]).await
+    }
+
+    /// With parameters of PostgreSQL's own.
+    pub async fn create_with(parameters: &[(&str, &str)]) -> Database {
         let dir = TestDir::new();
         // A crash of the machine is nothing that these tests are about.
-        let postgres = EmbeddedPostgres::start_with(dir.path(), &[("fsync", "off")]).await.unwrap();
+        let parameters = [&[("fsync", "off")], parameters].concat();
+        let postgres = EmbeddedPostgres::start_with(dir.path(), &parameters).await.unwrap();
         let database = Database { postgres, dir };
         schema::apply(&mut database.owner().await).await.unwrap();
         database
@@ -79,6 +86,11 @@ impl Database {
     /// To the server's database, past all policies.
     pub fn superuser_url(&self) -> String {
         self.postgres.url().replacen("codeccloud@", "codeccloud_bootstrap@", 1)
+    }
+
+    /// PostgreSQL's own directory.
+    pub fn cluster(&self) -> PathBuf {
+        self.dir.path().join("postgres/cluster")
     }
 
     /// What PostgreSQL has logged.
