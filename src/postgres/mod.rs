@@ -52,3 +52,4 @@ pub use tokio_postgres::{Client, Error as DatabaseError};
 
 use database::away;
 pub(crate) use database::described;
+use vault::is_erased;

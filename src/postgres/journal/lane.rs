@@ -165,7 +165,7 @@ impl Lane {
                     (first, second) => work.parts.extend([second, first]),
                 }
             }
-            Refused::Faulty(_) | Refused::RowInTheWay if part.len() > 1 => {
+            Refused::Faulty(_) | Refused::RowInTheWay | Refused::Erased if part.len() > 1 => {
                 let mut first = part;
                 let second = first.split_off(first.len() / 2);
                 work.parts.extend([second, first]);
@@ -175,6 +175,7 @@ impl Lane {
                 fail_all(part, &AppendError::Rejected(reason));
             }
             Refused::RowInTheWay => fail_all(part, &AppendError::RowInTheWay),
+            Refused::Erased => fail_all(part, &AppendError::CustomerMoved),
             Refused::Transient(reason) | Refused::Unavailable(reason) => {
                 fail_all(part, &AppendError::Unavailable(reason));
             }

@@ -4,7 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::batch::parse_numbers;
 use super::columns::Columns;
-use crate::postgres::described;
+use crate::postgres::{described, is_erased};
 
 pub(super) enum Refused {
     /// Streams or customers that are elsewhere.
@@ -17,6 +17,8 @@ pub(super) enum Refused {
     StageEnded(String),
     /// A row that other software wrote.
     RowInTheWay,
+    /// A customer's key is no more, while a note was sealed under it.
+    Erased,
     /// Worth another try as it is.
     Transient(String),
     /// Somebody holds a lock that the batch needs, and doesn't let go.
@@ -50,6 +52,7 @@ impl Refused {
             },
             "CC003" => Refused::StageEnded(detail.to_owned()),
             _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
+            _ if is_erased(db) => Refused::Erased,
             "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
             _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
                 Refused::Transient(described(error))
