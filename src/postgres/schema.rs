@@ -152,6 +152,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0030_audit_seals.up.sql"),
         include_str!("../../schema/0030_audit_seals.down.sql"),
     ),
+    Migration::new(
+        39,
+        "callers",
+        include_str!("../../schema/0039_callers.up.sql"),
+        include_str!("../../schema/0039_callers.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on

@@ -1,6 +1,7 @@
 //! What the write model promises beside its rules: who waits for whom, what a failure leaves behind, and what is told.
 
 mod free_text;
+mod prompt;
 
 use codeccloud::postgres::embedded::superuser_url_of;
 use serde_json::{Value, json};
