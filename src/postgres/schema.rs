@@ -158,6 +158,12 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         include_str!("../../schema/0039_callers.up.sql"),
         include_str!("../../schema/0039_callers.down.sql"),
     ),
+    Migration::new(
+        40,
+        "recorded_rows",
+        include_str!("../../schema/0040_recorded_rows.up.sql"),
+        include_str!("../../schema/0040_recorded_rows.down.sql"),
+    ),
 ];
 
 /// What ways down take away for good: one is refused while such a table of it has a row. Whatever else they drop hangs on

@@ -2,6 +2,7 @@
 
 mod free_text;
 mod prompt;
+mod told;
 
 use codeccloud::postgres::embedded::superuser_url_of;
 use serde_json::{Value, json};

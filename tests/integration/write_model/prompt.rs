@@ -90,3 +90,60 @@ async fn whatever_takes_turns_does_so_within_its_tenant() {
         one.batch_execute("COMMIT").await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn nobody_writes_rows_past_a_stage_or_unrecorded() {
+    let database = tenants().await;
+    let superuser = database.superuser().await;
+    let journal = database.owner().await;
+    journal.batch_execute("SET ROLE codeccloud_journal").await.unwrap();
+    let entry = |version: u32| {
+        let of = [
+            ("p_metadata", r#"array['{"source": "prompt"}'::jsonb]"#.to_owned()),
+            ("p_ledger_version", format!("array[{version}]")),
+            ("p_ledger_kind", "array['points_adjusted']".to_owned()),
+            ("p_ledger_id", "array[gen_random_uuid()]".to_owned()),
+            ("p_ledger_points", "array[5]".to_owned()),
+            ("p_ledger_booking", "array[null::uuid]".to_owned()),
+            ("p_ledger_reference", "array[null::uuid]".to_owned()),
+            ("p_ledger_expires", "array[null::timestamptz]".to_owned()),
+            ("p_ledger_created", "array[now()]".to_owned()),
+            ("p_ledger_balance", "array[null::bigint]".to_owned()),
+            ("p_ledger_state", "array[null::jsonb]".to_owned()),
+            ("p_ledger_metadata", "array[1]".to_owned()),
+        ];
+        let ids = ["p_tenants", "p_ledger_tenant"].map(|name| (name, format!("array['{OWN}'::uuid]")));
+        let customer = ("p_ledger_customer", format!("array['{THING}'::uuid]"));
+        of.into_iter().chain(ids).chain([customer]).collect::<Vec<_>>()
+    };
+    let write = write_rows(&superuser, &entry(1)).await;
+    assert_eq!(refusal(&journal, &write).await.as_deref(), Some("CC003"), "rows are not the journal's at `mvp`");
+
+    let stage = format!("INSERT INTO tenant_stages (tenant_id, stage) VALUES ('{OWN}', 'scale')");
+    superuser.batch_execute(&stage).await.unwrap();
+    let recorded = async || -> i64 {
+        let sql = "SELECT count(*) FROM audit_log WHERE entity = 'loyalty_ledger'";
+        superuser.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    assert_eq!(refusal(&journal, &write).await, None);
+    assert_eq!(recorded().await, 1);
+    journal.batch_execute("SET codeccloud.rebuilding = 'on'").await.unwrap();
+    let write = write_rows(&superuser, &entry(2)).await;
+    assert_eq!((refusal(&journal, &write).await, recorded().await), (None, 2), "nothing is being made anew");
+    superuser.batch_execute("UPDATE tenant_stages SET rows_complete = false").await.unwrap();
+    let write = write_rows(&superuser, &entry(3)).await;
+    assert_eq!((refusal(&journal, &write).await, recorded().await), (None, 2), "now it is");
+}
+
+/// A call with these arguments; all others are empty.
+async fn write_rows(superuser: &Client, arguments: &[(&str, String)]) -> String {
+    let sql = "SELECT name, format_type(type, NULL) FROM pg_proc, unnest(proargnames, proargtypes::oid[]) AS a (name, type) \
+               WHERE proname = 'write_rows_of_append'";
+    let rows = superuser.query(sql, &[]).await.unwrap();
+    let all = rows.iter().map(|row| {
+        let (name, kind): (&str, &str) = (row.get(0), row.get(1));
+        let given = arguments.iter().find(|(given, _)| *given == name).map(|(_, value)| value.as_str());
+        format!("{name} => {}::{kind}", given.unwrap_or("'{}'"))
+    });
+    format!("SELECT app_private.write_rows_of_append({})", all.collect::<Vec<_>>().join(", "))
+}
