@@ -129,9 +129,13 @@ impl App {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let node_id = NodeId(ids.uuid());
         let pools = pools(&database, settings);
-        let reference =
-            PostgresReference::start(&database, pools.reader.clone(), pools.callers.members.clone(), ids.clone())
-                .await?;
+        let reference = PostgresReference::start(
+            &database,
+            pools.reader.clone(),
+            pools.callers.members.connections.clone(),
+            ids.clone(),
+        )
+        .await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
         let stores = stores(settings).await?;
@@ -219,7 +223,7 @@ impl App {
         });
         let sealer = tokio::spawn(Sealer::new(database.clone(), sealer_settings(settings)?).run()).abort_handle();
         let webhooks = PostgresWebhooks {
-            members: pools.callers.members.clone(),
+            members: pools.callers.members.connections.clone(),
             keys: master_keys(settings)?,
             waker: outbox_waker.clone(),
             ids: ids.clone(),
@@ -260,7 +264,7 @@ impl App {
             queries: queries.clone(),
             reference: reference.clone(),
             customers: vault,
-            audit: Arc::new(PostgresAudit::new(pools.callers.members.clone())),
+            audit: Arc::new(PostgresAudit::new(pools.callers.members.connections.clone())),
             webhooks: Arc::new(webhooks),
             authenticator,
             readiness: Arc::new(Ready { reader: pools.reader, projections: projections.clone(), redis: stores.redis }),

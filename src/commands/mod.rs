@@ -276,7 +276,7 @@ impl StagedCommands {
         request: &CommandRequest,
     ) -> Result<Answered, CommandError> {
         if let (false, Some(idempotency)) = (is_stored(executed.answer.status), &request.idempotency) {
-            let found = self.ports.idempotency.find(request.tenant_id, &idempotency.key).await;
+            let found = self.ports.idempotency.committed(request.tenant_id, &idempotency.key).await;
             if let Some(stored) = found.map_err(|away| unavailable(&away))? {
                 return self.replay(stored, request).await;
             }

@@ -41,7 +41,7 @@ pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
 pub use transactional::{
-    CallerPools, PostgresMonths, TransactionalCommands, TransactionalPorts, TransactionalQueries,
+    CallerPool, CallerPools, PostgresMonths, TransactionalCommands, TransactionalPorts, TransactionalQueries,
     TransactionalQueryPorts,
 };
 pub use vault::{PostgresVault, vault_tenants_not_under};

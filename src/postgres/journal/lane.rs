@@ -284,7 +284,7 @@ impl Lane {
 
     async fn stored(&self, append: &Append) -> AppendError {
         let Some(record) = &append.idempotency else { return AppendError::Conflict };
-        match self.idempotency.find(append.tenant_id, &record.key).await {
+        match self.idempotency.committed(append.tenant_id, &record.key).await {
             Ok(Some(stored)) => AppendError::Duplicate(stored),
             // Forgotten between the two statements, after days: whoever asked can ask again.
             Ok(None) => AppendError::Conflict,

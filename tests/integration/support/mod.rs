@@ -1,6 +1,7 @@
 //! A database of its own for each test, and servers to talk to.
 
 pub mod appends;
+pub mod cut;
 pub mod mvp;
 pub mod otlp;
 pub mod pgbouncer;

@@ -1,8 +1,12 @@
 //! What the write model promises beside its rules: who waits for whom, what a failure leaves behind, and what is told.
 
+mod failures;
+mod fence;
 mod free_text;
+mod microseconds;
 mod prompt;
 mod told;
+mod waiting;
 
 use codeccloud::postgres::embedded::superuser_url_of;
 use serde_json::{Value, json};
