@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::StartError;
 use super::parts::limits;
 use crate::auth::TokenKeys;
-use crate::postgres::{CallerPools, ConnectionPool, Database, DatabaseRole};
+use crate::postgres::{CallerPool, CallerPools, ConnectionPool, Database, DatabaseRole};
 use crate::redis::{self, CopyKey, RedisSettings, Stores};
 use crate::settings::Settings;
 use crate::vault::{MasterKey, MasterKeys};
@@ -30,7 +30,7 @@ pub(super) struct Pools {
 pub(super) fn pools(database: &Database, settings: &Settings) -> Pools {
     let pool = |role, size| database.pool(role, size, POOL_WAIT);
     // Commands of MVP mode take a while where many want the same: as with actors, the request's own limit ends the wait.
-    let callers = |role| database.pool(role, settings.database.pool_size, limits(settings).request);
+    let callers = |role| CallerPool::new(database, role, settings.database.pool_size, limits(settings).request);
     Pools {
         reader: pool(DatabaseRole::Reader, settings.database.pool_size),
         // One for the bus, one for each projection that catches up.

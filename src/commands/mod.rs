@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use self::in_flight::{InFlight, Place, Shared};
 use self::person::Person;
 use crate::ports::{Answered, Answers, CommandError, CommandRequest, Commands, IdempotencyKey, Reference, Sessions};
-use crate::vault::{Sealing, Vault, VaultError};
+use crate::vault::{Vault, VaultError};
 
 /// One of the two ways to keep aggregates: by actors and events, or by rows.
 pub trait Mode: Send + Sync + 'static {
@@ -198,7 +198,8 @@ impl StagedCommands {
                 Ok(self.unless_answered_before(executed, request).await?)
             }
             Err(error) => {
-                if let Some(sealing) = sealing.filter(Sealing::has_news) {
+                let is_outdated = matches!(error, ExecutionError::CustomerMoved);
+                if let Some(sealing) = sealing.filter(|sealing| is_outdated || sealing.has_news()) {
                     // Before the next one gets its turn.
                     self.ports.vault.forget(request.tenant_id, sealing.customer_id());
                 }
@@ -237,7 +238,7 @@ impl StagedCommands {
             sealed: std::mem::take(&mut person.rows),
             precondition: request.precondition,
             deadline: request.deadline,
-            command: request.command.clone(),
+            command: person.command(&request.command),
             respond: person.responding(Arc::clone(request)),
         }
     }
@@ -282,7 +283,7 @@ impl StagedCommands {
         request: &CommandRequest,
     ) -> Result<Answered, CommandError> {
         if let (false, Some(idempotency)) = (is_stored(executed.answer.status), &request.idempotency) {
-            let found = self.ports.idempotency.find(request.tenant_id, &idempotency.key).await;
+            let found = self.ports.idempotency.committed(request.tenant_id, &idempotency.key).await;
             if let Some(stored) = found.map_err(|away| unavailable(&away))? {
                 return self.replay(stored, request).await;
             }

@@ -37,18 +37,26 @@ pub struct RememberingIdempotency {
     pub answers: Arc<dyn Answers>,
 }
 
+impl RememberingIdempotency {
+    fn remembered(&self, tenant_id: TenantId, key: &str, found: Option<StoredAnswer>) -> Option<StoredAnswer> {
+        found.inspect(|stored| self.answers.remember(tenant_id, key, stored.clone()))
+    }
+}
+
 impl IdempotencyStore for RememberingIdempotency {
     fn find<'a>(
         &'a self,
         tenant_id: TenantId,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<StoredAnswer>, StoreError>> {
-        Box::pin(async move {
-            let found = self.store.find(tenant_id, key).await?;
-            if let Some(stored) = &found {
-                self.answers.remember(tenant_id, key, stored.clone());
-            }
-            Ok(found)
-        })
+        Box::pin(async move { Ok(self.remembered(tenant_id, key, self.store.find(tenant_id, key).await?)) })
+    }
+
+    fn committed<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<StoredAnswer>, StoreError>> {
+        Box::pin(async move { Ok(self.remembered(tenant_id, key, self.store.committed(tenant_id, key).await?)) })
     }
 }

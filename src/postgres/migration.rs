@@ -3,7 +3,8 @@
 use sha2::{Digest, Sha256};
 use tokio_postgres::Transaction;
 
-use super::schema::{Applied, LOSSES, SchemaError};
+use super::migrations::LOSSES;
+use super::schema::{Applied, SchemaError};
 
 pub(super) struct Migration {
     pub number: u32,

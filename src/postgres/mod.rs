@@ -13,6 +13,7 @@ mod idempotency;
 mod journal;
 mod listen;
 mod migration;
+mod migrations;
 mod outbox;
 mod past_bookings;
 mod pooled;
@@ -42,7 +43,7 @@ pub use reference::PostgresReference;
 pub use snapshots::PostgresSnapshots;
 pub use streams::PostgresStreams;
 pub use transactional::{
-    CallerPools, PostgresMonths, TransactionalCommands, TransactionalPorts, TransactionalQueries,
+    CallerPool, CallerPools, PostgresMonths, TransactionalCommands, TransactionalPorts, TransactionalQueries,
     TransactionalQueryPorts,
 };
 pub use vault::{PostgresVault, vault_tenants_not_under};
@@ -53,3 +54,4 @@ pub use tokio_postgres::{Client, Error as DatabaseError};
 
 use database::away;
 pub(crate) use database::described;
+use vault::is_erased;

@@ -16,7 +16,7 @@ pub(super) struct PgTime(pub Timestamp);
 
 impl ToSql for PgTime {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.put_i64((self.0.as_millis() - EPOCH_MS) * 1_000);
+        out.put_i64(PgMicros::from(self.0).0);
         Ok(IsNull::No)
     }
 
@@ -26,8 +26,7 @@ impl ToSql for PgTime {
 
 impl<'a> FromSql<'a> for PgTime {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        let micros = i64::from_be_bytes(raw.try_into()?);
-        Ok(PgTime(Timestamp::from_millis(micros.div_euclid(1_000) + EPOCH_MS)))
+        Ok(PgTime(PgMicros(i64::from_be_bytes(raw.try_into()?)).shown()))
     }
 
     accepts!(TIMESTAMPTZ);
@@ -59,8 +58,20 @@ impl<'a> FromSql<'a> for PgDate {
 }
 
 /// A time as it is stored, to the microsecond, for whom every bit of it counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PgMicros(pub i64);
+
+impl PgMicros {
+    pub fn shown(self) -> Timestamp {
+        Timestamp::from_millis(self.0.div_euclid(1_000) + EPOCH_MS)
+    }
+}
+
+impl From<Timestamp> for PgMicros {
+    fn from(shown: Timestamp) -> Self {
+        PgMicros((shown.as_millis() - EPOCH_MS) * 1_000)
+    }
+}
 
 impl ToSql for PgMicros {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {

@@ -6,6 +6,7 @@ use codeccloud_actors::ports::{SealedCustomer, SealedNote};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Row;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -201,6 +202,11 @@ fn sealed_note(row: &Row) -> Result<SealedNote, Unreachable> {
 
 fn bytes(row: &Row, column: &str) -> Result<Bytes, tokio_postgres::Error> {
     row.try_get::<_, &[u8]>(column).map(Bytes::copy_from_slice)
+}
+
+/// Whether a note was refused because its customer was erased since it was sealed.
+pub(super) fn is_erased(error: &DbError) -> bool {
+    *error.code() == SqlState::FOREIGN_KEY_VIOLATION && error.table() == Some("vault_notes")
 }
 
 /// The server's own words, which `Display` of the client's error leaves out.

@@ -51,11 +51,12 @@ impl CustomerKey {
         self.open(Purpose::Answer, sealed)
     }
 
-    pub(super) fn seal_profile(&self, profile: &CustomerProfile) -> Bytes {
-        self.seal(Purpose::Profile, &serde_json::to_vec(profile).expect("a profile is plain strings"))
+    /// `null` of a customer of whom no more than the key is there.
+    pub(super) fn seal_profile(&self, profile: Option<&CustomerProfile>) -> Bytes {
+        self.seal(Purpose::Profile, &serde_json::to_vec(&profile).expect("a profile is plain strings"))
     }
 
-    pub(super) fn open_profile(&self, sealed: &[u8]) -> Result<CustomerProfile, VaultError> {
+    pub(super) fn open_profile(&self, sealed: &[u8]) -> Result<Option<CustomerProfile>, VaultError> {
         let json = self.open(Purpose::Profile, sealed)?;
         serde_json::from_slice(&json).map_err(|_| self.unreadable())
     }

@@ -14,7 +14,7 @@ impl Customers for Vault {
     ) -> BoxFuture<'a, Result<HashMap<CustomerId, CustomerProfile>, CustomersError>> {
         Box::pin(async move {
             let known = Vault::profiles(self, tenant_id, ids).await?;
-            Ok(known.into_iter().map(|(id, known)| (id, known.profile.clone())).collect())
+            Ok(known.into_iter().filter_map(|(id, known)| Some((id, known.profile.clone()?))).collect())
         })
     }
 
@@ -42,7 +42,8 @@ impl Customers for Vault {
     ) -> BoxFuture<'_, Result<(CustomerProfile, Version), CustomersError>> {
         Box::pin(async move {
             let known = Vault::current(self, tenant_id, id).await?.ok_or(CustomersError::NotFound)?;
-            Ok((known.profile.clone(), version(known.revision)))
+            let profile = known.profile.clone().ok_or(CustomersError::NotFound)?;
+            Ok((profile, version(known.revision)))
         })
     }
 

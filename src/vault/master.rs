@@ -139,7 +139,7 @@ impl MasterKeys {
         &self,
         customer: CustomerRef,
         key: &CustomerKey,
-        profile: &CustomerProfile,
+        profile: Option<&CustomerProfile>,
         revision: i32,
     ) -> SealedCustomer {
         SealedCustomer {
@@ -148,7 +148,8 @@ impl MasterKeys {
             wrapped_key: key.wrapped_by(&self.current.wrapping),
             master_key_id: self.current.id.clone(),
             profile: key.seal_profile(profile),
-            email_lookup: self.current.email_lookup(customer.tenant_id, &profile.email),
+            email_lookup: profile
+                .map_or_else(Bytes::new, |known| self.current.email_lookup(customer.tenant_id, &known.email)),
         }
     }
 

@@ -70,7 +70,8 @@ pub struct Vault {
 /// What the vault knows of a customer, decrypted.
 #[derive(Debug)]
 pub struct KnownCustomer {
-    pub profile: CustomerProfile,
+    /// `None` of one whom other software has booked, and about whom there is free text only.
+    pub profile: Option<CustomerProfile>,
     /// Counts the changes of the stored row.
     pub revision: i32,
     key: CustomerKey,
@@ -102,7 +103,8 @@ impl Vault {
             }
             known => known?,
         };
-        Ok(known.into_iter().map(|(customer, known)| (customer.customer_id, known)).collect())
+        let with_profile = known.into_iter().filter(|(_, known)| known.profile.is_some());
+        Ok(with_profile.map(|(customer, known)| (customer.customer_id, known)).collect())
     }
 
     /// Bookings without a note are absent from the answer.
@@ -128,7 +130,7 @@ impl Vault {
         Ok(notes)
     }
 
-    /// The key for a note on a booking of a customer whom the vault knows already.
+    /// The key of a customer whom the vault knows already; [`Vault::seal_key`] makes one.
     pub async fn key(&self, tenant_id: TenantId, customer_id: CustomerId) -> Result<Option<CustomerKey>, VaultError> {
         let known = self.known(tenant_id, &[customer_id]).await?;
         Ok(known.into_values().next().map(|known| known.key.clone()))

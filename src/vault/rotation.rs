@@ -42,7 +42,7 @@ impl Vault {
     async fn rewrap(&self, tenant_id: TenantId, row: &SealedCustomer) -> Result<bool, VaultError> {
         let customer = CustomerRef { tenant_id, customer_id: row.customer_id };
         let known = self.keys.open(customer, row)?;
-        let row = self.keys.seal(customer, &known.key, &known.profile, known.revision);
+        let row = self.keys.seal(customer, &known.key, known.profile.as_ref(), known.revision);
         Ok(self.store.update_customer(tenant_id, row).await?)
     }
 }

@@ -48,12 +48,21 @@ impl Vault {
         customer_id: CustomerId,
         profile: &CustomerProfile,
     ) -> Result<Sealing, VaultError> {
-        let customer = CustomerRef { tenant_id, customer_id };
-        if let Some(known) = self.cache.fresh(customer, self.clock.now()).filter(|known| known.profile == *profile) {
+        self.seal(CustomerRef { tenant_id, customer_id }, Some(profile)).await
+    }
+
+    /// What it takes to write about a customer of whom the vault may know nothing: other software has booked for such a one,
+    /// or all that was known was erased. Then it is a fresh key alone.
+    pub async fn seal_key(&self, tenant_id: TenantId, customer_id: CustomerId) -> Result<Sealing, VaultError> {
+        self.seal(CustomerRef { tenant_id, customer_id }, None).await
+    }
+
+    async fn seal(&self, customer: CustomerRef, profile: Option<&CustomerProfile>) -> Result<Sealing, VaultError> {
+        if let Some(known) = self.cache.fresh(customer, self.clock.now()).filter(|known| !is_news(profile, known)) {
             return Ok(self.following(customer, &known, profile));
         }
         let turn = self.turns.take(customer).await;
-        let sealing = match self.known(tenant_id, &[customer_id]).await?.get(&customer) {
+        let sealing = match self.known(customer.tenant_id, &[customer.customer_id]).await?.get(&customer) {
             Some(known) => self.following(customer, known, profile),
             None => self.sealed(customer, CustomerKey::generate(customer), profile, 0),
         };
@@ -93,7 +102,7 @@ impl Vault {
         if known.revision != expected_revision {
             return Ok(ProfileUpdate::Outdated);
         }
-        let mut sealing = self.following(customer, &known, profile);
+        let mut sealing = self.following(customer, &known, Some(profile));
         let Some(row) = sealing.row.take() else {
             return Ok(ProfileUpdate::Done { revision: known.revision });
         };
@@ -105,17 +114,28 @@ impl Vault {
         Ok(ProfileUpdate::Done { revision: expected_revision + 1 })
     }
 
-    fn following(&self, customer: CustomerRef, known: &KnownCustomer, profile: &CustomerProfile) -> Sealing {
+    fn following(&self, customer: CustomerRef, known: &KnownCustomer, profile: Option<&CustomerProfile>) -> Sealing {
         let key = known.key.clone();
-        if known.profile == *profile {
+        if !is_news(profile, known) {
             return Sealing { row: None, key, customer, then: None, _turn: None };
         }
         self.sealed(customer, key, profile, known.revision)
     }
 
-    fn sealed(&self, customer: CustomerRef, key: CustomerKey, profile: &CustomerProfile, follows: i32) -> Sealing {
-        let then = KnownCustomer { profile: profile.clone(), revision: follows + 1, key: key.clone() };
+    fn sealed(
+        &self,
+        customer: CustomerRef,
+        key: CustomerKey,
+        profile: Option<&CustomerProfile>,
+        follows: i32,
+    ) -> Sealing {
+        let then = KnownCustomer { profile: profile.cloned(), revision: follows + 1, key: key.clone() };
         let row = self.keys.seal(customer, &key, profile, follows);
         Sealing { row: Some(row), key, customer, then: Some(then), _turn: None }
     }
+}
+
+/// Who brings no profile takes nothing away from the one that is known.
+fn is_news(profile: Option<&CustomerProfile>, known: &KnownCustomer) -> bool {
+    profile.is_some() && profile != known.profile.as_ref()
 }

@@ -189,7 +189,7 @@ async fn book(
 
 async fn name(vault: &Vault, customer_id: CustomerId) -> Result<Option<String>, VaultError> {
     let profiles = vault.profiles(TENANT, &[customer_id]).await?;
-    Ok(profiles.get(&customer_id).map(|known| known.profile.first_name.clone()))
+    Ok(profiles.get(&customer_id).map(|known| known.profile.clone().expect("with a profile").first_name))
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn what_is_sealed_comes_back_and_is_not_stored_in_plain() {
 
     let other = world.another("a", &[]);
     let profiles = other.profiles(TENANT, &[ANNA, BEAT]).await.unwrap();
-    assert_eq!(profiles[&ANNA].profile, profile("Anna"));
+    assert_eq!(profiles[&ANNA].profile, Some(profile("Anna")));
     assert!(!profiles.contains_key(&BEAT), "unknown");
     assert!(other.profiles(OTHER_TENANT, &[ANNA]).await.unwrap().is_empty());
     let notes = &other.notes(TENANT, &[BOOKING]).await.unwrap()[&BOOKING];

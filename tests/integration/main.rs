@@ -30,3 +30,4 @@ mod stock;
 mod support;
 mod trace;
 mod upkeep;
+mod write_model;

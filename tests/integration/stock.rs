@@ -196,6 +196,33 @@ async fn what_other_software_moves_counts_in_mvp_mode() {
     assert_eq!(movements["data"].as_array().unwrap().len(), 1, "those of others have no version: {movements}");
 }
 
+/// Whoever lets go of it again finds that there is nothing left to let go of.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_other_software_has_let_go_of_is_not_let_go_of_twice() {
+    let shop = Shop::open(Mode::Mvp).await;
+    let product = shop.product("A").await;
+    shop.receive(&product, 20).await;
+    let psql = connect(&url_of(shop.dir.path()).unwrap().replacen("codeccloud@", "codeccloud_bootstrap@", 1)).await;
+    let let_go = |quantity: i32| {
+        format!(
+            "insert into product_stock_movements (tenant_id, product_id, quantity_delta, reserved_delta, reason)
+             values ('{}', '{product}', 0, -{quantity}, 'other')",
+            shop.salon.tenant_id
+        )
+    };
+    for (elsewhere, kept) in [(5, 0), (3, 0)] {
+        let reserved = shop.post("/v1/stock/reserve", &reserve(&[(&product, 5)], 60)).await.json();
+        psql.batch_execute(&let_go(elsewhere)).await.unwrap();
+        let body = json!({ "reservationId": reserved["reservationId"], "productIds": [product] });
+        let released = shop.post("/v1/stock/release", &body).await;
+        assert_eq!(released.status, 200, "{}", released.text);
+        assert_eq!(shop.stock(&product).await, [20, kept, 20]);
+        let sum: i64 =
+            psql.query_one("select sum(reserved_delta) from product_stock_movements", &[]).await.unwrap().get(0);
+        assert_eq!(sum, kept, "reserved, by the ledger");
+    }
+}
+
 async fn requests_that_name_the_same_products_in_any_order_never_wait_for_each_other(mode: Mode) {
     let shop = Shop::open(mode).await;
     let (one, two) = (shop.product("A").await, shop.product("B").await);

@@ -43,7 +43,15 @@ pub struct StoredAnswer {
 
 pub trait IdempotencyStore: Send + Sync + 'static {
     /// Waits for transactions of the tenant that may still be committing this key, so `None` means: it never will be by
-    /// an attempt whose connection is gone.
+    /// an attempt whose connection is gone. Every writer of the tenant waits meanwhile, so it is for those only who have
+    /// lost the answer to a commit.
     fn find<'a>(&'a self, tenant_id: TenantId, key: &'a str)
     -> BoxFuture<'a, Result<Option<StoredAnswer>, StoreError>>;
+
+    /// What is committed, without waiting for anybody.
+    fn committed<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<StoredAnswer>, StoreError>>;
 }

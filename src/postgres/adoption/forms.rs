@@ -57,7 +57,7 @@ fn names(beginning: &str, statement: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::schema::MIGRATIONS;
+    use crate::postgres::migrations::MIGRATIONS;
 
     #[test]
     fn what_a_form_takes_from_the_way_up_is_there() {

@@ -7,7 +7,8 @@ use tokio_postgres::Client;
 use super::administrator;
 use super::concurrent::partitions;
 use super::steps::{Step, steps_of};
-use crate::postgres::schema::{self, MIGRATIONS, SchemaError};
+use crate::postgres::migrations::MIGRATIONS;
+use crate::postgres::schema::{self, SchemaError};
 
 pub(super) async fn of(client: &Client) -> Result<String, SchemaError> {
     let mut text = String::new();

@@ -14,7 +14,8 @@ use super::forms::statements_of;
 use super::locks::tables_locked;
 use super::statements::IndexWanted;
 use crate::postgres::migration::Migration;
-use crate::postgres::schema::{Applied, MIGRATIONS, SchemaError, checked_list, exclusive};
+use crate::postgres::migrations::MIGRATIONS;
+use crate::postgres::schema::{Applied, SchemaError, checked_list, exclusive};
 
 /// `codecstp` in ASCII: held by the session that goes step by step. Others try for it now and then: one that waited for it in
 /// the database would have a snapshot, and the building of an index waits for all that are older than it.

@@ -165,7 +165,7 @@ impl Lane {
                     (first, second) => work.parts.extend([second, first]),
                 }
             }
-            Refused::Faulty(_) | Refused::RowInTheWay | Refused::RowChanged(_) if part.len() > 1 => {
+            Refused::Faulty(_) | Refused::RowInTheWay | Refused::RowChanged(_) | Refused::Erased if part.len() > 1 => {
                 let mut first = part;
                 let second = first.split_off(first.len() / 2);
                 work.parts.extend([second, first]);
@@ -179,6 +179,7 @@ impl Lane {
                 tracing::warn!(lane = self.name, %reason, "other software has changed a row that events are about");
                 fail_all(part, &AppendError::RowChanged);
             }
+            Refused::Erased => fail_all(part, &AppendError::CustomerMoved),
             Refused::Transient(reason) | Refused::Unavailable(reason) => {
                 fail_all(part, &AppendError::Unavailable(reason));
             }
@@ -287,7 +288,7 @@ impl Lane {
 
     async fn stored(&self, append: &Append) -> AppendError {
         let Some(record) = &append.idempotency else { return AppendError::Conflict };
-        match self.idempotency.find(append.tenant_id, &record.key).await {
+        match self.idempotency.committed(append.tenant_id, &record.key).await {
             Ok(Some(stored)) => AppendError::Duplicate(stored),
             // Forgotten between the two statements, after days: whoever asked can ask again.
             Ok(None) => AppendError::Conflict,

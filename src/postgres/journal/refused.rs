@@ -4,7 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::batch::parse_numbers;
 use super::columns::Columns;
-use crate::postgres::described;
+use crate::postgres::{described, is_erased};
 
 pub(super) enum Refused {
     /// Streams or customers that are elsewhere.
@@ -19,6 +19,8 @@ pub(super) enum Refused {
     RowInTheWay,
     /// Other software has changed a row, or taken it away: the change doesn't fit it any more.
     RowChanged(String),
+    /// A customer's key is no more, while a note was sealed under it.
+    Erased,
     /// Worth another try as it is.
     Transient(String),
     /// Somebody holds a lock that the batch needs, and doesn't let go.
@@ -57,6 +59,7 @@ impl Refused {
             _ if *code == SqlState::CHECK_VIOLATION || *code == SqlState::RAISE_EXCEPTION => {
                 Refused::RowChanged(described(error))
             }
+            _ if is_erased(db) => Refused::Erased,
             "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
             _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
                 Refused::Transient(described(error))

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use self::movements::MovementColumns;
 use self::rounds::Rounds;
-use super::types::{JsonText, PgDate, PgTime};
+use super::types::{JsonText, PgDate, PgMicros, PgTime};
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -36,7 +36,7 @@ pub(super) struct RowColumns<'a> {
     round: Vec<i32>,
     tenant: Vec<Uuid>,
     id: Vec<Uuid>,
-    at: Vec<Option<PgTime>>,
+    at: Vec<Option<PgMicros>>,
     customer: Vec<Option<Uuid>>,
     staff: Vec<Uuid>,
     service: Vec<Option<Uuid>>,
@@ -101,12 +101,19 @@ impl<'a> RowColumns<'a> {
         }
     }
 
+    /// Exactly there, where a change only knows the millisecond.
+    pub fn stand_at(&mut self, exactly: PgMicros) {
+        for at in self.at.iter_mut().flatten().filter(|at| at.shown() == exactly.shown()) {
+            *at = exactly;
+        }
+    }
+
     fn add_appointment(&mut self, tenant_id: TenantId, change: &AppointmentChange, hold: Option<&Hold>, metadata: i32) {
         let details = &change.details;
         self.round.push(self.rounds.next(tenant_id, details.staff_id, change.booking_id, change.at.is_none()));
         self.tenant.push(tenant_id.0);
         self.id.push(change.booking_id.0);
-        self.at.push(change.at.map(PgTime));
+        self.at.push(change.at.map(PgMicros::from));
         self.customer.push(details.customer_id.map(|id| id.0));
         self.staff.push(details.staff_id.0);
         self.service.push(details.service_id.map(|id| id.0));

@@ -3,15 +3,15 @@ use std::time::Duration;
 
 use codeccloud_actors::aggregates::staff_utilisation::StaffCommand;
 use codeccloud_actors::command::Command;
-use codeccloud_actors::envelope::Role;
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
-use codeccloud_actors::ports::{Clock, Committed, IdempotencyRecord, IdempotencyStore, Ids, StoreError, StoredAnswer};
+use codeccloud_actors::ports::{Clock, Committed, IdempotencyRecord, IdempotencyStore, Ids, StoreError};
 use codeccloud_actors::rows::RowChange;
 use codeccloud_actors::runtime::{Executed, ExecutionError, Submission};
 use codeccloud_actors::sagas::booking::BookingCommand;
 use futures_util::future::{BoxFuture, join};
 use tokio::runtime::Handle;
 
+use super::callers::CallerPools;
 use super::deciding::{Deciding, Loaded};
 use super::places::{Place, Places};
 use super::refused::Refused;
@@ -23,24 +23,6 @@ use crate::postgres::pooled::PooledClient;
 
 /// Deadlocks with other software's transactions, and whatever else goes away by itself.
 const RETRIES_MAX: u32 = 5;
-
-/// Connections by what their role lets them see and change.
-#[derive(Clone)]
-pub struct CallerPools {
-    pub members: ConnectionPool,
-    pub services: ConnectionPool,
-    pub customers: ConnectionPool,
-}
-
-impl CallerPools {
-    pub fn of(&self, role: Role) -> &ConnectionPool {
-        match role {
-            Role::Owner | Role::Manager | Role::Staff => &self.members,
-            Role::Service | Role::Operator => &self.services,
-            Role::Customer => &self.customers,
-        }
-    }
-}
 
 pub struct TransactionalPorts {
     pub callers: CallerPools,
@@ -108,12 +90,16 @@ impl Rows {
                 Err(Refused::RowInTheWay) => return Err(ExecutionError::RowInTheWay),
                 Err(Refused::KeyTaken) => {
                     let freed = || ExecutionError::unavailable("the idempotency key was taken and is free again");
-                    return Err(self.stored(submission).await?.map_or_else(freed, ExecutionError::Duplicate));
+                    let Some(key) = &submission.key else { return Err(freed()) };
+                    let stored = self.ports.idempotency.committed(submission.tenant_id, key).await;
+                    return Err(stored.map_err(unreachable)?.map_or_else(freed, ExecutionError::Duplicate));
                 }
                 Err(Refused::For(ExecutionError::Unknown(reason))) => {
                     // It may have been committed, so it is not decided a second time.
                     let lost = || ExecutionError::unavailable(reason);
-                    return Err(self.stored(submission).await?.map_or_else(lost, ExecutionError::Duplicate));
+                    let Some(key) = &submission.key else { return Err(lost()) };
+                    let stored = self.ports.idempotency.find(submission.tenant_id, key).await;
+                    return Err(stored.map_err(unreachable)?.map_or_else(lost, ExecutionError::Duplicate));
                 }
                 Err(Refused::For(error)) => return Err(error),
             }
@@ -132,7 +118,7 @@ impl Rows {
             | Command::StockItem(..) => None,
             Command::Booking(id, _) => self.places.seen(submission.tenant_id, *id).await.map_err(away)?,
         };
-        let client = self.ports.callers.of(role).get().await.map_err(away)?;
+        let client = self.ports.callers.of(role).for_command(submission.tenant_id).await.map_err(away)?;
         client.unfinished().watched(self.transact(&client, submission, place, locks_anyway)).await
     }
 
@@ -158,13 +144,14 @@ impl Rows {
             record: response.record.as_ref(),
             sealed: if refused { &[] } else { &submission.sealed },
             rows: &deciding.rows,
+            found_at: place.map(|place| place.slot_start),
         };
         if refused && settlement.record.is_none() {
             transaction.give_up().await;
             return Ok(Executed { answer: response.answer, committed: None });
         }
         let transaction_id = transaction.commit(submission.command_id, &settlement).await?;
-        self.note_places(submission.tenant_id, &deciding.rows);
+        self.note_places(submission.tenant_id, &deciding.rows, place);
         self.remember(submission, response.record, transaction_id);
         let committed = Some(Committed { transaction_id, recorded_at: deciding.now });
         Ok(Executed { answer: response.answer, committed })
@@ -230,12 +217,14 @@ impl Rows {
         }
     }
 
-    fn note_places(&self, tenant_id: TenantId, rows: &[RowChange]) {
+    fn note_places(&self, tenant_id: TenantId, rows: &[RowChange], before: Option<Place>) {
         for row in rows {
             match row {
                 RowChange::Appointment(change) => {
-                    let (slot, customer_id) = (change.details.slot, change.details.customer_id);
-                    self.places.note(tenant_id, change.booking_id, Place { slot_start: slot.start, customer_id });
+                    let (start, customer_id) = (change.details.slot.start, change.details.customer_id);
+                    let stayed = before.map(|place| place.slot_start).filter(|at| at.shown() == start);
+                    let slot_start = stayed.unwrap_or_else(|| start.into());
+                    self.places.note(tenant_id, change.booking_id, Place { slot_start, customer_id });
                 }
                 RowChange::Hold(_) | RowChange::Ledger(_) | RowChange::Movement(_) => {}
             }
@@ -247,12 +236,10 @@ impl Rows {
         let stored = record.committed(submission.command_id, transaction_id);
         self.ports.answers.remember(submission.tenant_id, &record.key, stored);
     }
+}
 
-    async fn stored(&self, submission: &Submission) -> Result<Option<StoredAnswer>, ExecutionError> {
-        let Some(key) = &submission.key else { return Ok(None) };
-        let found = self.ports.idempotency.find(submission.tenant_id, key).await;
-        found.map_err(|away| ExecutionError::unavailable(away.to_string()))
-    }
+fn unreachable(error: StoreError) -> ExecutionError {
+    ExecutionError::unavailable(error.to_string())
 }
 
 fn away(reason: impl std::fmt::Display) -> Refused {

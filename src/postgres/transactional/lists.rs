@@ -1,10 +1,10 @@
 //! A list of bookings as a statement.
 
-use codeccloud_actors::ids::TenantId;
+use codeccloud_actors::ids::{BookingId, TenantId};
 use codeccloud_actors::time::Timestamp;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::rows::APPOINTMENT;
+use super::rows::{APPOINTMENT, AT_PLACE};
 use crate::ports::{BookingFilter, BookingOrder};
 use crate::postgres::row_writer::row_status;
 use crate::postgres::types::PgTime;
@@ -17,8 +17,8 @@ pub(super) struct List {
 impl List {
     /// Of one more booking than the filter wants, which tells whether there are more.
     ///
-    /// Other software may write times with microseconds, which a page's last booking doesn't show: they are compared as they
-    /// are shown.
+    /// Other software may write times with microseconds, which a page's last booking doesn't show: how far it was is looked
+    /// up by its id. One that has moved since counts as it was shown.
     pub fn of(tenant_id: TenantId, filter: &BookingFilter) -> List {
         let mut list =
             List { sql: format!("SELECT {APPOINTMENT} FROM appointments WHERE tenant_id = "), arguments: Vec::new() };
@@ -33,11 +33,7 @@ impl List {
                 BookingOrder::EarliestFirst => from = from.max(at),
                 BookingOrder::LatestFirst => to = to.min(at.plus_millis(1)),
             }
-            list.sql.push_str(&format!(" AND (date_trunc('milliseconds', slot_start), id) {beyond} ("));
-            list.push(PgTime(at), Type::TIMESTAMPTZ);
-            list.sql.push_str(", ");
-            list.push(id.0, Type::UUID);
-            list.sql.push(')');
+            list.beyond(beyond, at, id);
         }
         list.and("slot_start >= ", PgTime(from), Type::TIMESTAMPTZ);
         list.and("slot_start < ", PgTime(to), Type::TIMESTAMPTZ);
@@ -65,6 +61,15 @@ impl List {
 
     pub fn arguments(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.arguments.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+    }
+
+    /// Behind the last booking of the page before, in the order of the list.
+    fn beyond(&mut self, beyond: &str, at: Timestamp, id: BookingId) {
+        self.sql.push_str(&format!(
+            " AND (slot_start, id) {beyond} (coalesce((SELECT slot_start FROM appointments WHERE {AT_PLACE}), $2), $3)"
+        ));
+        self.arguments.push((Box::new(PgTime(at)), Type::TIMESTAMPTZ));
+        self.arguments.push((Box::new(id.0), Type::UUID));
     }
 
     fn and(&mut self, condition: &str, value: impl ToSql + Sync + Send + 'static, kind: Type) {

@@ -1,6 +1,7 @@
 //! MVP mode: aggregates kept in rows. A command is one transaction, in the role and under the claims of whoever asks: the
 //! state is loaded under lock, the aggregates decide as they do in scale mode, and the row writer writes what they decided.
 
+mod callers;
 mod commands;
 mod deciding;
 mod figures;
@@ -14,6 +15,7 @@ mod rows;
 mod stock;
 mod transaction;
 
-pub use commands::{CallerPools, TransactionalCommands, TransactionalPorts};
+pub use callers::{CallerPool, CallerPools};
+pub use commands::{TransactionalCommands, TransactionalPorts};
 pub use months::PostgresMonths;
 pub use queries::{TransactionalQueries, TransactionalQueryPorts};

@@ -4,11 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use codeccloud_actors::ids::{BookingId, CustomerId, TenantId};
 use codeccloud_actors::ports::StoreError;
-use codeccloud_actors::time::Timestamp;
 use tokio_postgres::types::Type;
 
 use crate::generations::Generations;
-use crate::postgres::types::PgTime;
+use crate::postgres::types::PgMicros;
 use crate::postgres::{ConnectionPool, away};
 
 /// Bookings that are changed soon after they were looked at.
@@ -23,7 +22,8 @@ pub(super) struct Places {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
-    pub slot_start: Timestamp,
+    /// To the microsecond, since other software may write such.
+    pub slot_start: PgMicros,
     pub customer_id: Option<CustomerId>,
 }
 
@@ -50,8 +50,7 @@ impl Places {
             self.lock().remove(&(tenant_id, id));
             return Ok(None);
         };
-        let PgTime(slot_start) = row.get(0);
-        let place = Place { slot_start, customer_id: row.get::<_, Option<_>>(1).map(CustomerId) };
+        let place = Place { slot_start: row.get(0), customer_id: row.get::<_, Option<_>>(1).map(CustomerId) };
         self.note(tenant_id, id, place);
         Ok(Some(place))
     }

@@ -22,7 +22,7 @@ use crate::ports::{
     Reference, RevenueQuery, RevenueRow, SLOTS_MAX, Scope, SlotOffer, StockMovement, StockView, UtilisationDay,
 };
 use crate::postgres::ConnectionPool;
-use crate::postgres::types::{PgDate, PgTime};
+use crate::postgres::types::{PgDate, PgMicros, PgTime};
 
 /// People whose slots are read at a time: a large salon's quarter is not held in memory as a whole.
 const STAFF_AT_A_TIME: usize = 20;
@@ -128,15 +128,9 @@ impl TransactionalQueries {
         self.at(scope, id, found.slot_start).await?.ok_or(QueryError::NotFound("booking"))
     }
 
-    async fn at(
-        &self,
-        scope: Scope,
-        id: BookingId,
-        slot_start: codeccloud_actors::time::Timestamp,
-    ) -> Result<Option<BookingView>, QueryError> {
+    async fn at(&self, scope: Scope, id: BookingId, at: PgMicros) -> Result<Option<BookingView>, QueryError> {
         let sql =
             format!("SELECT {APPOINTMENT} FROM appointments WHERE tenant_id = $1 AND slot_start = $2 AND id = $3");
-        let at = PgTime(slot_start);
         let arguments =
             [(&scope.tenant_id.0 as _, Type::UUID), (&at as _, Type::TIMESTAMPTZ), (&id.0 as _, Type::UUID)];
         let rows = self.reading(scope).await?.query(&sql, &arguments).await?;

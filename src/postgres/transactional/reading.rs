@@ -1,26 +1,24 @@
-use bb8::PooledConnection;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::CallerPools;
+use super::callers::{CallerPools, Turn};
 use super::queries::unavailable;
 use super::transaction::claims;
 use crate::ports::{QueryError, Scope};
 use crate::postgres::described;
-use crate::postgres::pooled::Connector;
 
 const ON_BEHALF: &str =
     "SELECT set_config('request.jwt.claims', $1, true), set_config('codeccloud.tenant_ids', $2, true)";
 
 /// Reads as the caller may: the policies of the caller's role decide what there is.
 pub(super) struct Reading<'a> {
-    client: PooledConnection<'a, Connector>,
+    client: Turn<'a>,
     scope: Scope,
 }
 
 impl<'a> Reading<'a> {
     pub async fn new(callers: &'a CallerPools, scope: Scope) -> Result<Reading<'a>, QueryError> {
-        let client = callers.of(scope.caller.role).get().await.map_err(|error| unavailable(&error))?;
+        let client = callers.of(scope.caller.role).for_reading().await.map_err(|error| unavailable(&error))?;
         Ok(Reading { client, scope })
     }
 

@@ -4,7 +4,7 @@ use codeccloud_actors::runtime::ExecutionError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::postgres::described;
+use crate::postgres::{described, is_erased};
 
 pub(super) enum Refused {
     /// Decided again on what is there now, it may go through: deadlocks, serialization failures, a row that is not where
@@ -37,6 +37,7 @@ impl From<Error> for Refused {
                 Refused::Again(described(&error))
             }
             _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
+            _ if is_erased(db) => Refused::For(ExecutionError::CustomerMoved),
             // Of two that make the first entry of an account, for example.
             _ if *code == SqlState::UNIQUE_VIOLATION => Refused::Again(described(&error)),
             // Whose membership has just ended, for example.

@@ -16,6 +16,10 @@ pub(super) const APPOINTMENT: &str = "id, customer_id, staff_id, service_id, sta
      currency, version, moved_at IS NOT NULL, reason_recorded, created_at, updated_at, buffer_before_minutes, \
      buffer_after_minutes";
 
+/// Of tenant `$1`, starting in the millisecond `$2`, with the id `$3`: for whoever knows no more of it than was shown.
+pub(super) const AT_PLACE: &str =
+    "tenant_id = $1 AND slot_start >= $2 AND slot_start < $2 + interval '1 millisecond' AND id = $3";
+
 pub(super) struct Appointment {
     pub id: BookingId,
     pub version: Version,

@@ -11,7 +11,7 @@ use codeccloud_actors::ports::{IdempotencyRecord, SealedRow};
 use codeccloud_actors::rows::RowChange;
 use codeccloud_actors::runtime::{ExecutionError, Submission};
 use codeccloud_actors::stage::Stage;
-use codeccloud_actors::time::{Slot, Timestamp};
+use codeccloud_actors::time::Slot;
 use futures_util::future::{OptionFuture, join, join3};
 use serde_json::value::RawValue;
 use tokio_postgres::Client;
@@ -19,9 +19,10 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::refused::Refused;
 use super::rows::{self, APPOINTMENT, Appointment, STOCK};
+use crate::postgres::described;
 use crate::postgres::pooled::PooledClient;
 use crate::postgres::row_writer::{self, RowColumns};
-use crate::postgres::types::PgTime;
+use crate::postgres::types::{PgMicros, PgTime};
 
 type Argument<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -72,9 +73,9 @@ impl<'a> CommandTransaction<'a> {
     }
 
     /// Locked. `None` when it isn't at `at`, or the caller may not see it.
-    pub async fn appointment(&self, id: BookingId, at: Timestamp) -> Result<Option<Appointment>, Refused> {
+    pub async fn appointment(&self, id: BookingId, at: PgMicros) -> Result<Option<Appointment>, Refused> {
         let arguments: [Argument<'_>; 3] =
-            [(&self.tenant_id.0, Type::UUID), (&PgTime(at), Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
+            [(&self.tenant_id.0, Type::UUID), (&at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
         let rows = self.client.query_typed(&LOCK_APPOINTMENT, &arguments).await?;
         let read = rows.first().map(rows::appointment).transpose();
         read.map_err(|unreadable| ExecutionError::Internal(unreadable.to_string()).into())
@@ -136,16 +137,19 @@ impl<'a> CommandTransaction<'a> {
     pub async fn commit(self, command_id: CommandId, settlement: &Settlement<'_>) -> Result<u64, Refused> {
         let mut columns = RowColumns::default();
         columns.add(self.tenant_id, settlement.rows, 1);
+        if let Some(at) = settlement.found_at {
+            columns.stand_at(at);
+        }
         let rows = columns.params();
         let writing = (!columns.is_empty()).then(|| self.client.query_typed(&WRITE, &rows));
         let (settled, written, committed) = {
             let settled = self.settle(command_id, settlement);
             join3(settled, OptionFuture::from(writing), self.client.batch_execute("COMMIT")).await
         };
-        let transaction_id = settled?;
-        written.transpose()?;
-        // Anything may have become of it: whoever has the key finds out.
-        committed.map_err(|error| ExecutionError::Unknown(crate::postgres::described(&error)))?;
+        // The commit is on its way with them: where an answer is lost, so is its own.
+        let transaction_id = settled.map_err(answer_or_lost)?;
+        written.transpose().map_err(answer_or_lost)?;
+        committed.map_err(|error| lost(&error))?;
         Ok(transaction_id)
     }
 
@@ -190,6 +194,17 @@ impl<'a> CommandTransaction<'a> {
     }
 }
 
+/// What the database answers stands; without an answer, the commit behind the statement may have been carried out.
+fn answer_or_lost(error: tokio_postgres::Error) -> Refused {
+    let is_answer = error.as_db_error().is_some_and(|db| !db.code().code().starts_with("08"));
+    if is_answer { error.into() } else { lost(&error) }
+}
+
+/// Anything may have become of it: whoever has the key finds out.
+fn lost(error: &tokio_postgres::Error) -> Refused {
+    ExecutionError::Unknown(described(error)).into()
+}
+
 /// A slot of a person that somebody wants.
 pub(super) struct Asked {
     pub staff_id: StaffId,
@@ -211,6 +226,8 @@ pub(super) struct Settlement<'a> {
     pub record: Option<&'a IdempotencyRecord>,
     pub sealed: &'a [SealedRow],
     pub rows: &'a [RowChange],
+    /// Where the appointment was found that the command is about.
+    pub found_at: Option<PgMicros>,
 }
 
 /// The role in the claims is the database's, as on hosted platforms: what the caller is in the salon, its policies find out.

@@ -77,6 +77,7 @@ impl Pair {
     pub async fn new(server: &Server, data_dir: &Path, steps: &[Step]) -> Result<Pair, String> {
         let salons = [salon(server, data_dir, Stage::Mvp).await, salon(server, data_dir, Stage::Scale).await];
         let mut shelves = [Shelf::new(server, &salons[0]).await, Shelf::new(server, &salons[1]).await];
+        let psql = superuser(data_dir).await;
         // Of both salons the bookings that were made, in the same order.
         let mut bookings: Vec<[Value; 2]> = Vec::new();
         for (number, step) in steps.iter().enumerate() {
@@ -90,7 +91,11 @@ impl Pair {
                 return Err(format!("{step:?}: {} in one mode, {} in the other", one.text, other.text));
             }
             if matches!(step, Step::Book { .. }) && one.status == 201 {
-                bookings.push([one.json()["booking"].clone(), other.json()["booking"].clone()]);
+                let booked = [one.json()["booking"].clone(), other.json()["booking"].clone()];
+                for booking in &booked {
+                    Rows::take_chair(&psql, booking["id"].as_str().unwrap().parse().unwrap()).await;
+                }
+                bookings.push(booked);
             }
         }
         let client = superuser(data_dir).await;

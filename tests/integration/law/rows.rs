@@ -11,7 +11,7 @@ use crate::support::connect;
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rows {
-    /// Appointments, stock and its movements, accounts and their ledger, and the totals.
+    /// Appointments with the chairs that they take, stock and its movements, accounts and their ledger, and the totals.
     kept: Vec<String>,
     /// What the changes told others: audit entries and the outbox, in their order.
     told: Vec<String>,
@@ -25,6 +25,10 @@ const KEPT: &str = "
         a.cancelled_at IS NOT NULL, a.code = upper(right(a.id::text, 12)))
     FROM appointments a JOIN staff_profiles s ON s.id = a.staff_id JOIN appointment_services v ON v.id = a.service_id
     WHERE a.tenant_id = $1
+    UNION ALL
+    SELECT format('chair %s %s', a.customer_id, r.usage_range)
+    FROM resource_allocations r JOIN appointments a ON (a.tenant_id, a.id, a.slot_start)
+        = (r.tenant_id, r.appointment_id, r.appointment_slot_start) WHERE r.tenant_id = $1
     UNION ALL
     SELECT format('account %s v%s %s %s', customer_id, version, balance, jsonb_array_length(state -> 'lots'))
     FROM loyalty_accounts WHERE tenant_id = $1
@@ -53,15 +57,16 @@ const KEPT: &str = "
     ORDER BY 1";
 
 const TOLD: &str = "
-    SELECT format('audit %s %s %s -> %s %s %s', entity, event_type, coalesce(before ->> 'status', before ->> 'points'),
-        coalesce(after ->> 'status', after ->> 'points', after ->> 'reason'), actor_id IS NOT NULL, (SELECT string_agg(key, ',' ORDER BY key)
+    SELECT format('audit %s %s %s -> %s %s %s', entity, event_type, coalesce(before ->> 'status', before ->> 'points', before ->> 'usage_range'),
+        coalesce(after ->> 'status', after ->> 'points', after ->> 'reason', after ->> 'usage_range'), actor_id IS NOT NULL, (SELECT string_agg(key, ',' ORDER BY key)
         FROM jsonb_object_keys(context) key))
-    FROM audit_log WHERE tenant_id = $1 AND entity ~ '^(appointments|loyalty|product_stock)' ORDER BY id";
+    FROM audit_log WHERE tenant_id = $1 AND entity ~ '^(appointments|resource_alloc|loyalty|product_stock)' ORDER BY id";
 
 const OUTBOX: &str = "
-    SELECT format('outbox %s %s %s %s %s', aggregate, event_type, payload ->> 'table', payload ->> 'operation',
-        coalesce(payload -> 'row' ->> 'status', payload -> 'row' ->> 'points', payload -> 'row' ->> 'reason'), event_id IS NOT NULL)
-    FROM outbox_events WHERE tenant_id = $1 AND aggregate ~ '^(appointments|loyalty|product_stock)' ORDER BY id";
+    SELECT format('outbox %s %s %s %s %s of an event=%s', aggregate, event_type, payload ->> 'table', payload ->> 'operation',
+        coalesce(payload -> 'row' ->> 'status', payload -> 'row' ->> 'points', payload -> 'row' ->> 'reason',
+            payload -> 'row' ->> 'usage_range'), event_id IS NOT NULL)
+    FROM outbox_events WHERE tenant_id = $1 AND aggregate ~ '^(appointments|resource_alloc|loyalty|product_stock)' ORDER BY id";
 
 impl Rows {
     pub async fn of(data_dir: &Path, tenant: Uuid) -> Rows {
@@ -105,6 +110,13 @@ impl Rows {
              UPDATE tenant_stages SET rows_complete = false WHERE tenant_id = '{tenant}'"
         );
         superuser(data_dir).await.batch_execute(&sql).await.unwrap();
+    }
+
+    /// A chair for an appointment. No command of ours takes one, but whoever moves the appointment takes it along.
+    pub async fn take_chair(client: &Client, appointment: Uuid) {
+        let sql = "INSERT INTO resource_allocations (tenant_id, appointment_id, appointment_slot_start, resource_id, \
+                   usage_range) SELECT tenant_id, id, slot_start, id, slot FROM appointments WHERE id = $1";
+        assert_eq!(client.execute(sql, &[&appointment]).await.unwrap(), 1);
     }
 }
 

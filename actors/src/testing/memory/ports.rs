@@ -97,6 +97,14 @@ impl IdempotencyStore for MemoryStore {
             if inner.unreachable { Err(injected()) } else { Ok(inner.keys.get(&(tenant_id, key.to_owned())).cloned()) };
         std::future::ready(stored).boxed()
     }
+
+    fn committed<'a>(
+        &'a self,
+        tenant_id: TenantId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<StoredAnswer>, StoreError>> {
+        self.find(tenant_id, key)
+    }
 }
 
 pub(super) fn commit(inner: &mut Inner, append: Append) -> Result<Committed, AppendError> {

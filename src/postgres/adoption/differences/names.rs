@@ -6,7 +6,7 @@ use super::Difference;
 use crate::postgres::adoption::concurrent::{is_alike, partitions};
 use crate::postgres::adoption::statements::{IndexWanted, split, without_comments};
 use crate::postgres::adoption::steps::{Step, steps_of};
-use crate::postgres::schema::MIGRATIONS;
+use crate::postgres::migrations::MIGRATIONS;
 
 /// What migrations add to tables of the MVP, as `kind name on table`; a test compares it with what they do.
 pub(in crate::postgres::adoption) const ADDED: &[&str] = &[
