@@ -64,7 +64,7 @@ impl<'a> Verification<'a> {
         }
         let before = self.last.replace(seal.seal.clone());
         self.summary.last_seal = seal.number;
-        let Some(key) = self.usable_key(seal, &mut found) else { return None };
+        let key = self.usable_key(seal, &mut found)?;
         if !key.has_made(seal) {
             let ids = || seal.listed().map(|(id, _)| id);
             let (first_entry, last_entry) = (ids().min().unwrap_or(0), ids().max().unwrap_or(0));

@@ -9,6 +9,7 @@ use codeccloud_actors::time::Timestamp;
 use tokio_postgres::{Client, Transaction};
 
 use super::adoption::steps;
+use super::migration::Migration;
 use super::migrations::MIGRATIONS;
 
 /// What the schema is tried with. From 16 on, a login without superuser is no full member of the roles that it makes, and

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
+use codeccloud::clock::SystemIds;
 use codeccloud::postgres::DatabaseRole;
+use codeccloud_actors::ports::Ids;
 use tokio_postgres::types::Type;
 
 use crate::support::certificates::Authority;
@@ -22,7 +24,7 @@ struct Reachable {
 impl Reachable {
     async fn start() -> Reachable {
         // All tests' databases have the same port; this machine is all of 127.0.0.0/8.
-        let [_, _, _, _, a, b, c, ..] = *uuid::Uuid::new_v4().as_bytes();
+        let [.., a, b, c] = *SystemIds.uuid().as_bytes();
         let address = Ipv4Addr::new(127, a.clamp(1, 250), b, c.clamp(1, 250));
         let database = Database::create_with(&[("listen_addresses", &address.to_string())]).await;
         let authority = Authority::new();

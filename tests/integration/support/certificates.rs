@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use codeccloud::clock::SystemIds;
+use codeccloud_actors::ports::Ids;
+
 use super::TestDir;
 
 pub struct Authority {
@@ -15,7 +18,7 @@ impl Authority {
         std::fs::create_dir_all(dir.path()).unwrap();
         let authority = Authority { dir };
         // Each under a name of its own, so that a stranger is told from one whose signature is wrong.
-        let name = format!("/CN=Authority {}", uuid::Uuid::new_v4());
+        let name = format!("/CN=Authority {}", SystemIds.uuid());
         let subject = ["-subj", &name, "-addext", "basicConstraints=critical,CA:TRUE"];
         authority
             .openssl(&[&KEY[..], &["-x509", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"], &subject].concat());
