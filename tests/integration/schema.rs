@@ -323,8 +323,10 @@ pub async fn refuses_foreign_rows(superuser: &Client, member: &Client, table: &s
     let columns = "select string_agg(quote_ident(attname), ', ') from pg_attribute
         where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attgenerated = ''";
     let columns: String = superuser.query_one(columns, &[&table]).await.unwrap().get(0);
-    let insert =
-        format!("insert into {table} ({columns}) select {columns} from jsonb_populate_record(null::{table}, $1)");
+    let insert = format!(
+        "insert into {table} ({columns}) overriding system value
+         select {columns} from jsonb_populate_record(null::{table}, $1)"
+    );
     let refusal = member.execute(&insert, &[&row]).await.expect_err(&insert);
     assert_eq!(refusal.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{insert}: {refusal:?}");
 }

@@ -43,7 +43,16 @@ async fn those_who_act_for_customers_reach_no_row_of_a_foreign_tenant() {
 async fn those_who_serve_all_tenants_change_nothing_but_what_is_theirs() {
     let (database, superuser) = filled().await;
     let theirs = [
-        ("codeccloud_outbox", &["outbox_deliveries", "outbox_bookings", "outbox_events", "webhook_endpoints"][..]),
+        (
+            "codeccloud_outbox",
+            &[
+                "app_private.outbox_finished",
+                "outbox_deliveries",
+                "outbox_bookings",
+                "outbox_events",
+                "webhook_endpoints",
+            ][..],
+        ),
         ("codeccloud_membership", &["tenant_members"]),
         ("codeccloud_reader", &[]),
         ("codeccloud_sealer", &[]),
@@ -89,7 +98,7 @@ async fn functions_with_their_owners_rights_give_nothing_of_a_foreign_tenant() {
         format!("select app_private.claim_idempotency_key('{FOREIGN}', 'other', '{OWN}', '', '')"),
         format!("select app_private.replay_webhook_delivery('{FOREIGN}', '{FOREIGN}', '{FOREIGN}')"),
         format!("select app_private.recount_totals('{FOREIGN}')"),
-        format!("select app_private.finish_attempt('{FOREIGN}', '{FOREIGN}', null, 1, 'done', null, null, null)"),
+        format!("select app_private.note_bookings('{FOREIGN}')"),
     ];
     for role in ["authenticated", "codeccloud_service", "codeccloud_customer"] {
         let client = acting(&database, role).await;

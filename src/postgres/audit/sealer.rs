@@ -143,6 +143,7 @@ impl Sealer {
         if newest.as_ref().is_some_and(|seal| !keys.is_current(&seal.key_id))
             && rows::has_sealed(&transaction, keys.current_id()).await?
         {
+            transaction.rollback().await?;
             return Ok(Sealed::WithRetiredKey);
         }
         let moment = moment(&transaction).await?;

@@ -23,6 +23,7 @@ async fn entries_from_before_are_left_alone_and_later_ones_are_told() {
     sink.received(1).await;
     receiver.called(1).await;
     house.in_state("done", 2).await;
+    house.open_entries(500).await;
     worker.stop().await;
     let sql = "SELECT count(*) FILTER (WHERE aggregate_id = $1 AND processed_at IS NOT NULL), \
                    count(*) FILTER (WHERE processed_at IS NULL) FROM outbox_events";

@@ -41,6 +41,7 @@ pub(in crate::postgres::adoption) const ADDED: &[&str] = &[
     "policy operator on tenant_members",
     "policy operator on tenants",
     "policy outbox on appointment_services",
+    "policy outbox on appointments",
     "policy outbox on staff_profiles",
     "policy outbox on tenants",
     "policy outbox_discards on audit_log",
