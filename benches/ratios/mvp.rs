@@ -1,6 +1,6 @@
 //! The database of an MVP deployment, made by its description, and pgbench on it.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use codeccloud::postgres::embedded::EmbeddedPostgres;
@@ -78,10 +78,10 @@ impl MvpDatabase {
         let connections =
             ["--client", &CLIENTS.to_string(), "--jobs", "2", "--time", &seconds.to_string()].map(str::to_owned);
         command.args(connections).args(["--protocol", "prepared", "--no-vacuum", "--file"]).arg(&script);
-        command.arg(self.url("salon_owner")).stderr(Stdio::null());
+        command.arg(self.url("salon_owner"));
         let output = tokio::process::Command::from(command).output().await.expect("pgbench runs");
         let report = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "pgbench failed: {report}");
+        assert!(output.status.success(), "pgbench failed: {report}{}", String::from_utf8_lossy(&output.stderr));
         let behind = |label: &str| {
             let line = report.lines().find_map(|line| line.trim().strip_prefix(label)).expect("pgbench says it");
             line.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).expect("a number")
