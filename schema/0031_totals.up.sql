@@ -12,7 +12,8 @@ drop function app_private.count_appointments(
 create function app_private.count_appointments(
     p_sign int[], p_tenant uuid[], p_staff uuid[], p_status public.appointment_status[], p_start timestamptz[],
     p_end timestamptz[], p_price int[], p_currency text[], p_from date default '-infinity', p_to date default 'infinity'
-) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan as $$
 begin
     insert into public.sales_metrics as m (
         tenant_id, day, currency, bookings, booked_cents, completed, revenue_cents, cancellations, cancelled_cents,

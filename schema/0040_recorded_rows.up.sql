@@ -53,10 +53,11 @@ create or replace function app_private.write_rows(
     p_stock_tenant uuid[], p_stock_product uuid[], p_stock_version int[], p_stock_id uuid[], p_stock_quantity int[],
     p_stock_reserved int[], p_stock_reason text[], p_stock_context jsonb[], p_stock_actor uuid[],
     p_stock_created timestamptz[], p_stock_state jsonb[], p_stock_metadata int[]
-) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+) returns void language plpgsql set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
     -- The triggers leave the store's changes alone.
     v_is_store constant boolean := current_user = 'codeccloud_store';
+    v_updates constant boolean := cardinality(array_remove(p_at, null)) > 0;
     v_records boolean := v_is_store;
     v_actor uuid[];
     v_context jsonb[];
@@ -141,6 +142,7 @@ begin
             end if;
         end if;
 
+        continue when not v_updates;
         -- Where the MVP's trigger knows only a longer way, the row goes through the states between.
         for v_step in
             select * from (values

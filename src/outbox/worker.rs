@@ -42,6 +42,10 @@ pub struct OutboxSettings {
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
+/// Rounds follow each other no sooner, unless there is more than one can take: under load each has many entries to plan
+/// instead of a few, and nobody waits for a tenth of a second.
+const PLAN_EVERY_MIN: Duration = Duration::from_millis(100);
+
 /// Entries are marked a little later than their deliveries end: nobody waits for it.
 const MARK_EVERY_MAX: Duration = Duration::from_millis(500);
 
@@ -112,6 +116,7 @@ async fn until(mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) 
 async fn plan_entries(house: Arc<House>) {
     let mut is_woken = false;
     loop {
+        let next = tokio::time::Instant::now() + PLAN_EVERY_MIN;
         let planned = house.store.plan(house.settings.batch_max, house.plan.clone()).await;
         let (is_full, is_due) = match planned {
             // Whoever is at it may have planned something.
@@ -129,6 +134,9 @@ async fn plan_entries(house: Arc<House>) {
             house.desks.iter().for_each(|desk| desk.wake());
         }
         is_woken = !is_full && tokio::time::timeout(house.settings.poll, house.wake.notified()).await.is_ok();
+        if is_woken {
+            tokio::time::sleep_until(next).await;
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bb8::{Pool, QueueStrategy};
 use futures_util::TryStreamExt;
-use futures_util::future::{join, join3};
+use futures_util::future::{join, join3, try_join_all};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, IsolationLevel, Row, RowStream, Statement, Transaction};
 
@@ -28,7 +29,9 @@ pub struct Connector {
 /// have to remember, so no statement has a name outside of a transaction.
 pub struct PooledClient {
     client: Client,
-    prepared: Mutex<HashMap<&'static str, Statement>>,
+    prepared: Mutex<HashMap<String, Statement>>,
+    /// Those that this connection has met and not prepared yet.
+    met: Mutex<HashMap<String, Vec<Type>>>,
     unfinished: Unfinished,
     /// Of each transaction, behind a pooler.
     settings: Option<Vec<String>>,
@@ -74,12 +77,12 @@ impl Database {
 
 impl PooledClient {
     pub(super) async fn begin(client: Client, settings: Vec<String>, is_pooled: bool) -> Result<PooledClient, Error> {
-        let (prepared, unfinished) = Default::default();
+        let (prepared, met, unfinished) = Default::default();
         if is_pooled {
-            return Ok(PooledClient { client, prepared, unfinished, settings: Some(settings) });
+            return Ok(PooledClient { client, prepared, met, unfinished, settings: Some(settings) });
         }
         client.batch_execute(&statements("SET", &settings)).await?;
-        Ok(PooledClient { client, prepared, unfinished, settings: None })
+        Ok(PooledClient { client, prepared, met, unfinished, settings: None })
     }
 
     /// From now on, such as `lock_timeout = '2s'`.
@@ -149,9 +152,10 @@ impl PooledClient {
         first: (&str, &[(&(dyn ToSql + Sync), Type)]),
         second: (&str, &[(&(dyn ToSql + Sync), Type)]),
     ) -> Result<Vec<Row>, Error> {
+        self.prepare_met().await?;
         let both = async {
             let (first, second) =
-                join(self.client.query_typed(first.0, first.1), self.client.query_typed(second.0, second.1)).await;
+                join(self.query_in_flight(first.0, first.1), self.query_in_flight(second.0, second.1)).await;
             first.and(second)
         };
         self.in_transaction(&self.opening(), both).await
@@ -188,6 +192,38 @@ impl PooledClient {
             self.prepared().clear();
         }
         done
+    }
+
+    /// A statement of a transaction whose statements the caller sends in one go. It can't be prepared between two others,
+    /// which would wait for it: it is by the next [`prepare_met`](Self::prepare_met).
+    pub(super) async fn query_in_flight(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        let known = self.prepared().get(sql).cloned();
+        let Some(statement) = known else {
+            if self.settings.is_none() {
+                let types = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+                self.met().insert(sql.to_owned(), types);
+            }
+            return self.client.query_typed(sql, parameters).await;
+        };
+        let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+        let answer = self.client.query(&statement, &values).await;
+        if answer.as_ref().is_err_and(is_of_old_schema) {
+            self.prepared().remove(sql);
+        }
+        answer
+    }
+
+    /// Before a transaction: prepares the statements that this connection has met since.
+    pub(super) async fn prepare_met(&self) -> Result<(), Error> {
+        let met = std::mem::take(&mut *self.met());
+        let prepared = met.iter().map(|(sql, types)| self.client.prepare_typed(sql, types));
+        let prepared = self.watched(try_join_all(prepared)).await?;
+        self.prepared().extend(met.into_keys().zip(prepared));
+        Ok(())
     }
 
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
@@ -282,7 +318,7 @@ impl PooledClient {
         }
         let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
         let statement = self.watched(self.client.prepare_typed(sql, &types)).await?;
-        self.prepared().insert(sql, statement.clone());
+        self.prepared().insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 
@@ -304,8 +340,12 @@ impl PooledClient {
         self.unfinished.watched(statement).await
     }
 
-    fn prepared(&self) -> MutexGuard<'_, HashMap<&'static str, Statement>> {
+    fn prepared(&self) -> MutexGuard<'_, HashMap<String, Statement>> {
         self.prepared.lock().expect("nothing panics under this lock")
+    }
+
+    fn met(&self) -> MutexGuard<'_, HashMap<String, Vec<Type>>> {
+        self.met.lock().expect("nothing panics under this lock")
     }
 }
 
@@ -324,6 +364,11 @@ async fn hand_over(rows: RowStream, mut take: impl FnMut(Row) + Send) -> Result<
 /// Raised by our own functions, which are as they should be then.
 fn is_our_refusal(error: &Error) -> bool {
     error.code().is_some_and(|code| code.code().starts_with("CC"))
+}
+
+/// What was prepared for tables as they were.
+fn is_of_old_schema(error: &Error) -> bool {
+    error.code().is_some_and(|code| *code == SqlState::FEATURE_NOT_SUPPORTED || code.code().starts_with("42"))
 }
 
 impl Deref for PooledClient {

@@ -129,6 +129,7 @@ impl Rows {
         place: Option<Place>,
         locks_anyway: bool,
     ) -> Result<Executed, Refused> {
+        client.prepare_met().await?;
         let transaction = CommandTransaction::new(client, submission.tenant_id);
         let deciding = Deciding::new(submission, &*self.ports.ids, self.ports.clock.now(), locks_anyway);
         let decided = self.decide(&transaction, deciding, place).await;

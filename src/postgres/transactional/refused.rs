@@ -36,6 +36,8 @@ impl From<Error> for Refused {
             _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
                 Refused::Again(described(&error))
             }
+            // Prepared before the schema changed.
+            _ if *code == SqlState::FEATURE_NOT_SUPPORTED => Refused::Again(described(&error)),
             _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
             _ if is_erased(db) => Refused::For(ExecutionError::CustomerMoved),
             // Of two that make the first entry of an account, for example.

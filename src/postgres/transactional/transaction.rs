@@ -43,15 +43,13 @@ static WRITE: LazyLock<String> =
 
 /// Its statements run on a connection with the caller's role. Whoever drops it before its end closes the connection.
 pub(super) struct CommandTransaction<'a> {
-    /// Not by way of the pooled one, which makes a transaction of each statement where there is a pooler.
-    client: &'a Client,
-    opening: String,
+    client: &'a PooledClient,
     tenant_id: TenantId,
 }
 
 impl<'a> CommandTransaction<'a> {
     pub fn new(client: &'a PooledClient, tenant_id: TenantId) -> CommandTransaction<'a> {
-        CommandTransaction { client, opening: client.opening(), tenant_id }
+        CommandTransaction { client, tenant_id }
     }
 
     /// Begins on the caller's behalf. The stage stays what it is found to be for as long as the transaction lasts.
@@ -61,7 +59,7 @@ impl<'a> CommandTransaction<'a> {
         let arguments: [Argument<'_>; 3] =
             [(&self.tenant_id.0, Type::UUID), (&claims, Type::TEXT), (&context, Type::TEXT)];
         let (begun, entered) =
-            join(self.client.batch_execute(&self.opening), self.client.query_typed(ENTER, &arguments)).await;
+            join(self.as_it_is(&self.client.opening()), self.client.query_in_flight(ENTER, &arguments)).await;
         begun?;
         let rows = entered?;
         let stage = rows.first().map(|row| row.get(0)).and_then(Stage::parse);
@@ -76,7 +74,7 @@ impl<'a> CommandTransaction<'a> {
     pub async fn appointment(&self, id: BookingId, at: PgMicros) -> Result<Option<Appointment>, Refused> {
         let arguments: [Argument<'_>; 3] =
             [(&self.tenant_id.0, Type::UUID), (&at, Type::TIMESTAMPTZ), (&id.0, Type::UUID)];
-        let rows = self.client.query_typed(&LOCK_APPOINTMENT, &arguments).await?;
+        let rows = self.client.query_in_flight(&LOCK_APPOINTMENT, &arguments).await?;
         let read = rows.first().map(rows::appointment).transpose();
         read.map_err(|unreadable| ExecutionError::Internal(unreadable.to_string()).into())
     }
@@ -98,7 +96,7 @@ impl<'a> CommandTransaction<'a> {
             (&PgTime(asked.occupied.end), Type::TIMESTAMPTZ),
         ];
         let (locked, busy) =
-            join(self.client.query_typed(LOCK_STAFF, &lock), self.client.query_typed(BUSY, &around)).await;
+            join(self.client.query_in_flight(LOCK_STAFF, &lock), self.client.query_in_flight(BUSY, &around)).await;
         let is_locked = locked?.first().is_some_and(|row| row.get(0));
         let reservations =
             busy?.iter().filter_map(rows::reservation).map(|(_, reservation)| reservation).collect::<Vec<_>>();
@@ -109,7 +107,8 @@ impl<'a> CommandTransaction<'a> {
         let lock: [Argument<'_>; 1] = [(&customer_id.0, Type::UUID)];
         let arguments: [Argument<'_>; 2] = [(&self.tenant_id.0, Type::UUID), (&customer_id.0, Type::UUID)];
         let (locked, rows) =
-            join(self.client.query_typed(LOCK_ACCOUNT, &lock), self.client.query_typed(ACCOUNT, &arguments)).await;
+            join(self.client.query_in_flight(LOCK_ACCOUNT, &lock), self.client.query_in_flight(ACCOUNT, &arguments))
+                .await;
         locked?;
         let read = rows?.first().map(rows::balance).transpose();
         let read = read.map_err(|error| ExecutionError::Internal(format!("account {customer_id}: {error}")))?;
@@ -123,7 +122,7 @@ impl<'a> CommandTransaction<'a> {
         let asked = [product_id.0];
         let arguments: [Argument<'_>; 2] = [(&self.tenant_id.0, Type::UUID), (&asked.as_slice(), Type::UUID_ARRAY)];
         let (locked, rows) =
-            join(self.client.query_typed(LOCK_STOCK, &lock), self.client.query_typed(STOCK, &arguments)).await;
+            join(self.client.query_in_flight(LOCK_STOCK, &lock), self.client.query_in_flight(STOCK, &arguments)).await;
         locked?;
         let rows = rows?;
         let read = rows::stock_item(rows.first().expect("a row for each product"));
@@ -141,10 +140,10 @@ impl<'a> CommandTransaction<'a> {
             columns.stand_at(at);
         }
         let rows = columns.params();
-        let writing = (!columns.is_empty()).then(|| self.client.query_typed(&WRITE, &rows));
+        let writing = (!columns.is_empty()).then(|| self.client.query_in_flight(&WRITE, &rows));
         let (settled, written, committed) = {
             let settled = self.settle(command_id, settlement);
-            join3(settled, OptionFuture::from(writing), self.client.batch_execute("COMMIT")).await
+            join3(settled, OptionFuture::from(writing), self.as_it_is("COMMIT")).await
         };
         // The commit is on its way with them: where an answer is lost, so is its own.
         let transaction_id = settled.map_err(answer_or_lost)?;
@@ -181,14 +180,19 @@ impl<'a> CommandTransaction<'a> {
             (&note.map(|n| n.kind), Type::TEXT),
             (&note.map(|n| &n.ciphertext[..]), Type::BYTEA),
         ];
-        let rows = self.client.query_typed(SETTLE, &arguments).await?;
+        let rows = self.client.query_in_flight(SETTLE, &arguments).await?;
         let id: &str = rows.first().expect("a function returns a row").get(0);
         Ok(id.parse().expect("Postgres writes an xid8 as a number"))
     }
 
+    /// Not by way of the pooled client, which makes a transaction of each statement where there is a pooler.
+    async fn as_it_is(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        Client::batch_execute(self.client, sql).await
+    }
+
     /// Takes everything back. A connection on which not even that works is not used again.
     pub async fn give_up(self) {
-        if let Err(error) = self.client.batch_execute("ROLLBACK").await {
+        if let Err(error) = self.as_it_is("ROLLBACK").await {
             tracing::debug!(%error, "a transaction could not be rolled back");
         }
     }
