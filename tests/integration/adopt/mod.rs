@@ -3,6 +3,7 @@
 mod damages;
 mod differences;
 mod everybody;
+mod figures;
 mod interrupted;
 pub mod owners;
 mod pooler;
