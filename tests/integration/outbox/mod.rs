@@ -10,6 +10,7 @@ mod mails;
 mod nodes;
 mod order;
 mod past;
+mod posted;
 mod scale;
 mod sink;
 mod smtp;
