@@ -54,6 +54,10 @@ impl House {
         self.post(&format!("/v1/bookings/{booking}/{step}"), &body).await
     }
 
+    async fn owner(&self) -> Salon {
+        self.server.member_of(&self.salon, self.dir.path(), "owner").await
+    }
+
     async fn number(&self, sql: &str) -> i64 {
         self.psql.query_one(sql, &[]).await.unwrap().get(0)
     }
