@@ -1,5 +1,6 @@
 //! What the write model promises beside its rules: who waits for whom, what a failure leaves behind, and what is told.
 
+mod circles;
 mod failures;
 mod fence;
 mod free_text;
