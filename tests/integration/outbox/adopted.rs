@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::posted::environment;
+use super::sink::MailSink;
 use crate::adopt::{adopted, command_for};
 use crate::support::mvp::{MvpDatabase, OwnerRights};
 use crate::support::receiver::Receiver;
@@ -33,7 +35,11 @@ async fn what_comes_is_told_once_and_what_was_there_is_left_as_it_is(mode: Mode)
     let open = "SELECT count(*) FROM outbox_events WHERE processed_at IS NULL";
     assert!(psql.query_one(open, &[]).await.unwrap().get::<_, i64>(0) > 10, "some wait for the deployment's consumers");
 
-    let command = || command_for(&database, mode, &[("CODECCLOUD_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", "on")]);
+    let sink = MailSink::start();
+    let port = sink.port.to_string();
+    let private = [("CODECCLOUD_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", "on")];
+    let telling = [&environment(&port, "none")[..], &private[..]].concat();
+    let command = || command_for(&database, mode, &telling);
     let server = Server::of(command());
     server.ready().await;
     let mut receivers = Vec::new();
@@ -68,9 +74,12 @@ async fn what_comes_is_told_once_and_what_was_there_is_left_as_it_is(mode: Mode)
     let told = receivers[0].called(4).await[3].event();
     assert_eq!(told, (old.to_string(), "confirmed".to_owned()));
 
+    // Of customers only the booking over HTTP knows.
+    sink.received(2).await;
     // Three looks later.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     server.stop();
+    assert_eq!(sink.mails().len(), 2);
     assert_eq!(receivers.iter().map(|receiver| receiver.calls().len()).collect::<Vec<_>>(), [4, 3]);
     let older = "SELECT count(*) FROM outbox_deliveries WHERE entry_id <= $1";
     assert_eq!(psql.query_one(older, &[&last]).await.unwrap().get::<_, i64>(0), 0, "older entries are told");

@@ -9,7 +9,7 @@ use crate::support::{Mode, Salon, Server, TestDir, connect, in_both_modes, key, 
 
 in_both_modes!(what_becomes_of_a_booking_is_mailed_to_its_customer);
 
-fn environment<'a>(port: &'a str, encryption: &'a str) -> [(&'a str, &'a str); 4] {
+pub fn environment<'a>(port: &'a str, encryption: &'a str) -> [(&'a str, &'a str); 4] {
     [
         ("CODECCLOUD_SMTP_HOST", "127.0.0.1"),
         ("CODECCLOUD_SMTP_PORT", port),
