@@ -67,6 +67,7 @@ fn smtp_settings(settings: &Settings) -> Option<SmtpSettings> {
         host: smtp.host.clone()?,
         port: smtp.port,
         encryption: smtp.encryption,
+        authorities: Some(smtp.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
         credentials: smtp.username.clone().map(|user| (user, password())),
         from: smtp.from.clone()?,
         timeout: Duration::from_secs(smtp.timeout_seconds),

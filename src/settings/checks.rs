@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::config::SslMode;
 
-use super::{Fault, Pooler, Secret, Settings, Source};
+use super::{Fault, Pooler, Secret, Settings, SmtpEncryption, Source};
 
 /// Values that are fine one by one, but not together. The first key is the one that the fault is laid at.
 pub struct Contradiction {
@@ -36,6 +36,11 @@ pub fn contradictions(settings: &Settings) -> Vec<Contradiction> {
         settings.smtp.host.is_none() || settings.smtp.from.is_some(),
         &["smtp.from", "smtp.host"],
         "expected an address, because smtp.host is set",
+    );
+    require(
+        settings.smtp.ca_file.as_os_str().is_empty() || settings.smtp.encryption != SmtpEncryption::None,
+        &["smtp.ca_file", "smtp.encryption"],
+        "expected smtp.encryption to be starttls or tls",
     );
     require(
         settings.database.pooler == Pooler::None || settings.database.url.is_some(),

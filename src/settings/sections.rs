@@ -212,6 +212,7 @@ pub struct Smtp {
     pub port: u16,
     #[serde(deserialize_with = "encryption")]
     pub encryption: SmtpEncryption,
+    pub ca_file: PathBuf,
     #[serde(deserialize_with = "optional_text")]
     pub username: Option<String>,
     #[serde(deserialize_with = "optional_secret")]

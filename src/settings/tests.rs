@@ -211,6 +211,11 @@ fn mail_needs_a_sender_and_leases_last_longer_than_what_they_are_for() {
         sender,
         ["environment CODECCLOUD_SMTP_FROM: smtp.from: expected an address such as no-reply@example.ch"]
     );
+    let plain = [("CODECCLOUD_SMTP_ENCRYPTION", "none"), ("CODECCLOUD_SMTP_CA_FILE", "/etc/ssl/own.pem")];
+    assert_eq!(
+        faults(sources(&plain)),
+        ["environment CODECCLOUD_SMTP_CA_FILE: smtp.ca_file: expected smtp.encryption to be starttls or tls"]
+    );
 }
 
 #[test]

@@ -1,13 +1,17 @@
 use std::error::Error as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use codeccloud_actors::time::Timestamp;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use tokio_rustls::rustls::Error as TlsError;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::mail::Mail;
 use crate::outbox::delivery::Outcome;
@@ -19,6 +23,8 @@ pub struct SmtpSettings {
     pub host: String,
     pub port: u16,
     pub encryption: SmtpEncryption,
+    /// A file with those that the server's certificate may come from; `None` is those that browsers trust.
+    pub authorities: Option<PathBuf>,
     pub credentials: Option<(String, Secret<String>)>,
     pub from: String,
     /// For one step of the exchange.
@@ -31,6 +37,8 @@ pub enum SmtpSettingsError {
     From,
     #[error("smtp.host can't be used with TLS: {0}")]
     Tls(String),
+    #[error("smtp.ca_file: {path}: {problem}")]
+    Authorities { path: String, problem: String },
 }
 
 /// Replies to the recipient's address that mail never reaches it.
@@ -75,14 +83,10 @@ enum Failure {
 impl Smtp {
     pub fn new(settings: &SmtpSettings) -> Result<Smtp, SmtpSettingsError> {
         let from: Mailbox = settings.from.parse().map_err(|_| SmtpSettingsError::From)?;
-        let parameters = || {
-            let parameters = TlsParameters::new(settings.host.clone());
-            parameters.map_err(|error| SmtpSettingsError::Tls(error.to_string()))
-        };
         let encryption = match settings.encryption {
             SmtpEncryption::None => Encryption::None,
-            SmtpEncryption::StartTls => Encryption::StartTls(parameters()?),
-            SmtpEncryption::Tls => Encryption::Tls(parameters()?),
+            SmtpEncryption::StartTls => Encryption::StartTls(tls(settings)?),
+            SmtpEncryption::Tls => Encryption::Tls(tls(settings)?),
         };
         let credentials = settings.credentials.as_ref();
         Ok(Smtp {
@@ -161,6 +165,31 @@ impl Smtp {
     }
 }
 
+fn tls(settings: &SmtpSettings) -> Result<TlsParameters, SmtpSettingsError> {
+    let mut parameters = TlsParameters::builder(settings.host.clone());
+    if let Some(file) = &settings.authorities {
+        let authorities = authorities(file).map_err(|problem| {
+            let path = file.display().to_string();
+            SmtpSettingsError::Authorities { path, problem }
+        })?;
+        parameters = parameters.certificate_store(CertificateStore::None);
+        for authority in authorities {
+            parameters = parameters.add_root_certificate(authority);
+        }
+    }
+    parameters.build().map_err(|error| SmtpSettingsError::Tls(error.to_string()))
+}
+
+fn authorities(file: &Path) -> Result<Vec<Certificate>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?.collect();
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() {
+        return Err("expected certificates in PEM format".to_owned());
+    }
+    let authority = |one: CertificateDer<'_>| Certificate::from_der(one.to_vec()).map_err(|error| error.to_string());
+    found.into_iter().map(authority).collect()
+}
+
 /// The server's own words stay out: they tend to quote the address.
 fn outcome_of(failure: &Failure) -> Outcome {
     let failed = |reason: &str| Outcome::Failed { reason: reason.to_owned(), status: None, wait: None };
@@ -178,12 +207,20 @@ fn outcome_of(failure: &Failure) -> Outcome {
     }
     failed(if error.is_timeout() {
         "the mail server took too long"
-    } else if error.is_tls() {
+    } else if error.is_tls() || is_of_tls(error) {
         "the connection to the mail server can't be encrypted"
     } else if error.is_client() {
         "the mail server offers less than is needed"
     } else {
         "the mail server can't be reached"
+    })
+}
+
+/// A handshake that fails is to the library an error of the connection.
+fn is_of_tls(error: &Error) -> bool {
+    std::iter::successors(error.source(), |&source| source.source()).any(|source| {
+        let io = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        io.is_some_and(|inner| inner.is::<TlsError>())
     })
 }
 

@@ -5,7 +5,7 @@ use std::pin::pin;
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::time::Timestamp;
 use futures_util::TryStreamExt;
-use futures_util::future::{BoxFuture, join4};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio_postgres::types::{ToSql, Type};
@@ -37,14 +37,8 @@ impl PostgresAudit {
         let parameters: [(&(dyn ToSql + Sync), Type); 3] =
             [(&tenant_id.0, Type::UUID), (&before, Type::INT8), (&one_more, Type::INT8)];
         let client = self.pool.get().await.map_err(|error| away(&error))?;
-        let (begun, declared, rows, committed) = join4(
-            client.batch_execute("BEGIN READ ONLY"),
-            client.query_typed("SELECT set_config('request.jwt.claims', $1, true)", &[(&claims, Type::TEXT)]),
-            client.query_typed(&sql, &parameters),
-            client.batch_execute("COMMIT"),
-        )
-        .await;
-        let rows = begun.and(declared).and(rows).and_then(|rows| committed.map(|()| rows));
+        let on_behalf = "SELECT set_config('request.jwt.claims', $1, true)";
+        let rows = client.query_after((on_behalf, &[(&claims, Type::TEXT)]), (&sql, &parameters)).await;
         let rows = rows.map_err(|error| away(&error))?;
         let items = rows.iter().take(limit).map(entry).collect();
         Ok(Page { items, more: rows.len() > limit })

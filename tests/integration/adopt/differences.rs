@@ -1,11 +1,14 @@
 use codeccloud::postgres::adoption::{self, Grade, Standing};
+use reqwest::Method;
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::{adopt, adopted, of_grade};
+use super::owners::serves;
+use super::serving::serves_its_own;
+use super::{adopt, adopted, command_for, of_grade};
 use crate::schema::catalogue;
-use crate::support::Database;
 use crate::support::mvp::{MvpDatabase, OwnerRights, Variation};
+use crate::support::{Database, Mode, Server, key};
 
 #[tokio::test]
 async fn our_own_tables_are_what_the_description_says() {
@@ -20,9 +23,9 @@ async fn our_own_tables_are_what_the_description_says() {
 }
 
 /// All at once: none of them hides another.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_deployment_has_otherwise_is_said_and_left_as_it_is() {
-    let database = MvpDatabase::create(OwnerRights::CreateRole, 240).await;
+    let database = MvpDatabase::create(OwnerRights::CreateRole, 1_200).await;
     for variation in [
         Variation::ExtraColumn,
         Variation::MissingIndex,
@@ -58,6 +61,46 @@ async fn what_a_deployment_has_otherwise_is_said_and_left_as_it_is() {
         superuser.query_one(made, &[&partition]).await.unwrap().get::<_, bool>(0),
         "a month that was missing is made"
     );
+    for mode in [Mode::Mvp, Mode::Scale] {
+        serves(&database, mode).await;
+        serves_its_own(&database, mode).await;
+        records_what_the_deployment_does(&database, mode).await;
+        // The next server brings along salons in its own mode.
+        let others = "update tenants set slug = slug || '-' || id where slug in ('salon-aare', 'atelier-leman')";
+        superuser.batch_execute(others).await.unwrap();
+    }
+}
+
+/// Of a product nothing goes into the audit log, since the deployment has switched that off; all else is recorded.
+async fn records_what_the_deployment_does(database: &MvpDatabase, mode: Mode) {
+    let command = || command_for(database, mode, &[]);
+    let server = Server::of(command());
+    server.ready().await;
+    let superuser = database.superuser().await;
+    for slug in ["salon-1", "salon-aare"] {
+        let salon = server.salon_by(command, slug).await;
+        let owner = server.member_by(command, &salon, "owner").await;
+        let made = key();
+        let new = json!({ "sku": made, "name": "Brush", "price": { "currency": "CHF", "amount": 2_450 } });
+        let created = server.post(&owner, "/v1/products", &key(), &new).await;
+        assert_eq!(created.status, 201, "{}", created.text);
+        let id = created.json()["id"].as_str().unwrap().to_owned();
+        let change = json!({ "name": "Comb" });
+        let path = format!("/v1/products/{id}");
+        let changed = server.send(Method::PATCH, &owner, &path, None, Some(&change)).await.unwrap();
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        let received = server.post(&owner, &format!("{path}/receive"), &key(), &json!({ "quantity": 3 })).await;
+        assert_eq!(received.status, 200, "{}", received.text);
+        let told = "select array[
+                (select count(*) from audit_log where entity_id = $1),
+                (select count(*) from outbox_events where aggregate = 'products' and aggregate_id::text = $1),
+                (select count(*) from audit_log where entity = 'product_stock_movements' and after ->> 'product_id' = $1),
+                (select count(*) from outbox_events where aggregate = 'product_stock_movements'
+                    and payload -> 'row' ->> 'product_id' = $1)]";
+        let told: Vec<i64> = superuser.query_one(told, &[&id]).await.unwrap().get(0);
+        assert_eq!(told, [0, 2, 1, 1], "at {slug}");
+    }
+    server.stop();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::adopted;
 use super::owners::serves;
+use crate::support::Mode;
 use crate::support::mvp::{MvpDatabase, OwnerRights, Variation};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,5 +27,5 @@ async fn policies_that_name_no_role_are_in_nobodys_way() {
         let read = format!("set role {role}; select from {table} limit 1; reset role");
         owner.batch_execute(&read).await.unwrap_or_else(|error| panic!("{role} reads {table}: {error:?}"));
     }
-    serves(&database).await;
+    serves(&database, Mode::Scale).await;
 }

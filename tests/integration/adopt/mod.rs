@@ -3,8 +3,9 @@
 mod damages;
 mod differences;
 mod everybody;
+mod figures;
 mod interrupted;
-mod owners;
+pub mod owners;
 mod pooler;
 mod report;
 mod rows;
@@ -17,7 +18,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use self::owners::SECRETS;
 use crate::support::mvp::MvpDatabase;
+use crate::support::{Mode, command_on};
 
 fn codeccloud(database: &MvpDatabase, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_codeccloud"));
@@ -35,7 +38,7 @@ fn adopt(database: &MvpDatabase, arguments: &[&str]) -> (Value, bool) {
     (document, output.status.success())
 }
 
-fn adopted(database: &MvpDatabase) -> Value {
+pub fn adopted(database: &MvpDatabase) -> Value {
     let (document, holds) = adopt(database, &[]);
     assert!(holds && document["outcome"] == "adopted", "{document:#}");
     document
@@ -47,4 +50,10 @@ fn of_grade(document: &Value, grade: &str) -> Vec<String> {
     all.filter(|one| one["grade"] == grade)
         .map(|one| format!("{}: {}", one["object"].as_str().unwrap(), one["text"].as_str().unwrap()))
         .collect()
+}
+
+/// For a server on an adopted database. The salons that it brings along are in the mode; the deployment's own stay as they are.
+pub fn command_for(database: &MvpDatabase, mode: Mode, more: &[(&str, &str)]) -> Command {
+    let environment = [&SECRETS[..], &[mode.feature(), ("CODECCLOUD_LOG_FILTER", "warn")], more].concat();
+    command_on(&database.url(), &environment)
 }

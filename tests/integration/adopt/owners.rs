@@ -1,8 +1,8 @@
 //! Logins as hosting platforms give them.
 
-use super::{adopt, adopted, of_grade};
+use super::{adopt, adopted, command_for, of_grade};
 use crate::support::mvp::{MvpDatabase, OwnerRights};
-use crate::support::{Server, command_on, key};
+use crate::support::{Mode, Server, key};
 
 pub const SECRETS: [(&str, &str); 2] = [
     ("SUPABASE_JWT_SECRET", "a secret that is long enough for a test"),
@@ -10,12 +10,11 @@ pub const SECRETS: [(&str, &str); 2] = [
 ];
 
 /// Books and reads on a demo salon beside the adopted ones.
-pub async fn serves(database: &MvpDatabase) {
-    let url = database.url();
-    let environment = [&SECRETS[..], &[("CODECCLOUD_LOG_FILTER", "warn")]].concat();
-    let server = Server::of(command_on(&url, &environment));
+pub async fn serves(database: &MvpDatabase, mode: Mode) {
+    let command = || command_for(database, mode, &[]);
+    let server = Server::of(command());
     server.ready().await;
-    let salon = server.salon_with(|| command_on(&url, &environment)).await;
+    let salon = server.salon_with(command).await;
     let booking = salon.booking(0, 0, 0);
     let created = server.post(&salon, "/v1/bookings", &key(), &booking).await;
     assert_eq!(created.status, 201, "{}", created.text);
@@ -29,7 +28,7 @@ pub async fn serves(database: &MvpDatabase) {
 async fn a_login_that_row_security_binds_adopts_and_serves() {
     let database = MvpDatabase::create(OwnerRights::CreateRole, 240).await;
     adopted(&database);
-    serves(&database).await;
+    serves(&database, Mode::Scale).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +43,7 @@ async fn a_login_that_may_make_no_roles_adopts_once_an_administrator_has_made_th
     let (roles, _) = sql.split_once("-- 0001_mvp, step 1").unwrap();
     database.superuser().await.batch_execute(roles).await.unwrap();
     adopted(&database);
-    serves(&database).await;
+    serves(&database, Mode::Scale).await;
 }
 
 /// As on Supabase: there the MVP's functions work as they are, and stay whose they were.

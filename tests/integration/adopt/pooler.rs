@@ -5,12 +5,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use codeccloud::postgres::schema;
+use reqwest::Method;
 use serde_json::json;
 
 use super::adopted;
 use super::owners::SECRETS;
+use crate::audit::operators::{lines, until};
+use crate::support::commands::of_each_command;
 use crate::support::mvp::{MvpDatabase, OwnerRights};
 use crate::support::pgbouncer::PgBouncer;
+use crate::support::receiver::Receiver;
 use crate::support::{Database, Mode, Salon, Server, command_on, in_both_modes, key};
 
 in_both_modes!(
@@ -22,6 +26,8 @@ in_both_modes!(
 fn environment(mode: Mode, direct: Option<&str>) -> Vec<(&str, &str)> {
     let mut environment = SECRETS.to_vec();
     environment.push(mode.feature());
+    environment
+        .extend([("CODECCLOUD_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES", "on"), ("CODECCLOUD_AUDIT_SEAL_EVERY_SECONDS", "1")]);
     environment.extend([("CODECCLOUD_DATABASE_POOLER", "transaction"), ("CODECCLOUD_LOG_FILTER", "warn")]);
     environment.extend(direct.map(|url| ("DATABASE_DIRECT_URL", url)));
     environment
@@ -49,7 +55,8 @@ async fn until_listed(server: &Server, salon: &Salon, ids: &BTreeSet<String>) {
     }
 }
 
-/// Bookings at once and one after the other, a conflict, a change of reference data, a replay, and all again after a restart.
+/// Bookings at once and one after the other, a conflict, a replay, all that a salon does and reads besides, and what is left
+/// after a restart.
 async fn works(command: impl Fn() -> Command) {
     let (server, salon) = start(&command).await;
     let requests: Vec<_> =
@@ -79,6 +86,15 @@ async fn works(command: impl Fn() -> Command) {
     let cancel = json!({ "bookingId": first, "reason": "ill" });
     let cancelled = server.post(&salon, &format!("/v1/bookings/{first}/cancel"), &key(), &cancel).await;
     assert_eq!(cancelled.status, 200, "{}", cancelled.text);
+    // Another salon, where nothing else happens.
+    let owner = server.salon_by(&command, "atelier-leman").await;
+    let owner = server.member_by(&command, &owner, "owner").await;
+    does_everything(&server, &owner).await;
+    is_sealed(&command).await;
+    for arguments in [["outbox", "list", "--json"], ["projections", "status", "--json"]] {
+        let output = command().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", super::text(&output));
+    }
     server.stop();
 
     let (server, salon) = start(&command).await;
@@ -86,6 +102,85 @@ async fn works(command: impl Fn() -> Command) {
     let read = server.get(&salon, &format!("/v1/bookings/{first}")).await.json();
     assert_eq!((&read["status"], &read["cancellationReason"]), (&json!("cancelled"), &json!("ill")));
     server.stop();
+}
+
+/// One of each command, what is told of them, a change of reference data, and each read.
+async fn does_everything(server: &Server, owner: &Salon) {
+    let receiver = Receiver::that_answers(200);
+    let endpoint = json!({ "url": receiver.url, "eventTypes": [] });
+    let endpoint = server.post(owner, "/v1/webhooks", &key(), &endpoint).await;
+    assert_eq!(endpoint.status, 201, "{}", endpoint.text);
+    let webhook = endpoint.json()["webhook"]["id"].as_str().unwrap().to_owned();
+    let (mut bookings, mut products) = (BTreeSet::new(), BTreeSet::new());
+    of_each_command(server, owner, async |path, answer| {
+        bookings.extend(answer["booking"]["id"].as_str().map(str::to_owned));
+        products.extend(answer["productId"].as_str().map(str::to_owned));
+        assert!(answer["outboxEventId"].is_string(), "{path}: {answer}");
+    })
+    .await;
+    let calls = receiver.called(9).await;
+    let mut told: Vec<String> = calls.iter().map(|call| call.event().1).collect();
+    told.sort();
+    let [scheduled, checked_in] = ["scheduled", "checked_in"];
+    let expected =
+        ["cancelled", checked_in, checked_in, "completed", "confirmed", "no_show", "rescheduled", scheduled, scheduled];
+    assert_eq!(told[..9], expected, "{told:?}");
+
+    let hours = json!({ "weekly": [{ "weekday": 1, "start": "09:00", "end": "12:00" }] });
+    let staff = &owner.staff_ids[0];
+    let of_staff = format!("/v1/staff/{staff}/working-hours");
+    let put = server.send(Method::PUT, owner, &of_staff, None, Some(&hours)).await.unwrap();
+    assert_eq!(put.status, 200, "{}", put.text);
+    let period = "from=2031-06-01&to=2031-07-31";
+    let dashboard = server.get(owner, &format!("/v1/admin/dashboard?{period}")).await.json();
+    let figures = ["bookings", "completed", "cancellations", "noShows"].map(|name| dashboard[name].as_i64());
+    assert_eq!(figures, [Some(3), Some(1), Some(1), Some(1)], "{dashboard}");
+    let customer = owner.booking(0, 0, 0)["customer"]["id"].as_str().unwrap().to_owned();
+    let points = server.get(owner, &format!("/v1/loyalty/{customer}")).await.json();
+    assert!(points["balance"].as_i64().is_some_and(|balance| balance >= 4), "{points}");
+    let product = products.first().unwrap();
+    let stock = server.get(owner, &format!("/v1/products/{product}/stock")).await.json();
+    assert!(stock["onHand"].as_i64().is_some_and(|on_hand| (6..8).contains(&on_hand)), "{stock}");
+    let service = &owner.service_id;
+    let times = "from=2031-06-02T00:00:00Z&to=2031-06-09T00:00:00Z";
+    let mut paths = vec![
+        format!("/v1/bookings/availability?serviceId={service}&{times}"),
+        format!("/v1/bookings/search?customerId={customer}"),
+        format!("/v1/services/{service}"),
+        format!("/v1/staff/{staff}"),
+        of_staff,
+        format!("/v1/staff/{staff}/time-off"),
+        format!("/v1/staff/{staff}/utilisation?{period}"),
+        format!("/v1/customers/{customer}"),
+        format!("/v1/loyalty/{customer}/history"),
+        "/v1/products".to_owned(),
+        format!("/v1/products/{product}"),
+        format!("/v1/products/{product}/movements"),
+        "/v1/admin/inventory".to_owned(),
+        "/v1/admin/audit".to_owned(),
+        "/v1/webhooks".to_owned(),
+        format!("/v1/webhooks/{webhook}/deliveries"),
+    ];
+    paths.extend(["day", "month", "staff", "service"].map(|by| format!("/v1/admin/revenue?by={by}&{period}")));
+    paths.extend(bookings.iter().map(|id| format!("/v1/bookings/{id}")));
+    for path in paths {
+        let read = server.get(owner, &path).await;
+        assert_eq!(read.status, 200, "{path}: {}", read.text);
+        let list = &read.json()["data"];
+        assert!(list.as_array().is_none_or(|list| !list.is_empty()) || path.ends_with("time-off"), "{path} is empty");
+    }
+}
+
+/// All that was written is under seals sooner or later, and as it was.
+async fn is_sealed(command: &impl Fn() -> Command) {
+    until("the log is sealed", async || {
+        let verified = command().args(["audit", "verify", "--without-note", "--json"]).output().unwrap();
+        assert!(verified.status.success(), "{}", super::text(&verified));
+        let found = lines(&verified);
+        let [summary] = &found[..] else { panic!("{found:?}") };
+        summary["entries"].as_u64() > Some(0) && summary["unsealed"] == 0
+    })
+    .await;
 }
 
 async fn a_fresh_database_is_served_through_a_pooler_alone(mode: Mode) {

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use super::serving::serves_its_own;
 use super::{adopt, adopted, codeccloud, of_grade, text};
 use crate::schema::catalogue;
-use crate::support::Database;
 use crate::support::mvp::{MvpDatabase, OwnerRights};
+use crate::support::{Database, Mode};
 
 /// Of each of the MVP's tables and partitions: how many rows, their checksum, and the file that holds them.
 async fn rows(superuser: &Client) -> Vec<(String, i64, Option<String>, u32)> {
@@ -29,8 +30,8 @@ async fn rows(superuser: &Client) -> Vec<(String, i64, Option<String>, u32)> {
     all
 }
 
-#[tokio::test]
-async fn fifty_thousand_appointments_are_adopted_untouched() {
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_thousand_appointments_are_adopted_untouched_and_served() {
     let database = MvpDatabase::create(OwnerRights::CreateRole, 50_150).await;
     let superuser = database.superuser().await;
     let before = rows(&superuser).await;
@@ -57,6 +58,9 @@ async fn fifty_thousand_appointments_are_adopted_untouched() {
     assert!(!document.to_string().contains("Muster"), "a report says how much, never what");
     let unlogged = &report["rows"]["withoutInsertEntry"];
     assert!(unlogged[0]["count"].as_i64().unwrap() > 1_000 && unlogged[1]["count"] == 0, "{unlogged}");
+    for mode in [Mode::Mvp, Mode::Scale] {
+        serves_its_own(&database, mode).await;
+    }
 }
 
 #[tokio::test]

@@ -4,29 +4,35 @@ use codeccloud_actors::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::adopted;
-use super::owners::SECRETS;
+use super::{adopted, command_for, figures};
 use crate::support::mvp::{MvpDatabase, OwnerRights};
-use crate::support::{Mode, Server, command_on, key};
+use crate::support::{Mode, Server, key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployments_own_bookings_are_served_moved_and_cancelled() {
     let database = MvpDatabase::create(OwnerRights::CreateRole, 2_400).await;
     adopted(&database);
-    let url = database.url();
-    let environment = [&SECRETS[..], &[Mode::Mvp.feature(), ("CODECCLOUD_LOG_FILTER", "warn")]].concat();
-    let command = || command_on(&url, &environment);
+    serves_its_own(&database, Mode::Mvp).await;
+}
+
+/// The next booking of a salon of the deployment's, and its figures.
+pub async fn serves_its_own(database: &MvpDatabase, mode: Mode) {
+    let command = || command_for(database, mode, &[]);
     let server = Server::of(command());
     server.ready().await;
     let salon = server.salon_by(command, "salon-1").await;
     let superuser = database.superuser().await;
-    let sql = "SELECT a.id, a.staff_id, a.service_id, a.slot_start::text FROM appointments a \
-               JOIN resource_allocations r ON r.appointment_id = a.id \
+    let owner = server.member_by(command, &salon, "owner").await;
+    figures::agree(&superuser, &server, &owner).await;
+    // One with a chair, if there still is one.
+    let sql = "SELECT a.id, a.staff_id, a.service_id, (r.id IS NOT NULL)::int::int8 FROM appointments a \
+               LEFT JOIN resource_allocations r ON r.appointment_id = a.id \
                WHERE a.tenant_id = $1 AND a.status = 'scheduled' AND a.slot_start > now() + interval '2 days' \
-               ORDER BY a.slot_start LIMIT 1";
+               AND a.slot_end = a.slot_start + interval '1 hour' AND a.slot_start < now() + interval '1 year' ORDER BY r.id IS NULL, a.slot_start LIMIT 1";
     let tenant: Uuid = salon.tenant_id.parse().unwrap();
     let row = superuser.query_one(sql, &[&tenant]).await.unwrap();
     let (id, staff_id, service_id): (Uuid, Uuid, Uuid) = (row.get(0), row.get(1), row.get(2));
+    let chairs: i64 = row.get(3);
 
     let shown = server.get(&salon, &format!("/v1/bookings/{id}")).await;
     assert_eq!((shown.status, &shown.json()["status"]), (200, &json!("scheduled")), "{}", shown.text);
@@ -57,7 +63,7 @@ async fn a_deployments_own_bookings_are_served_moved_and_cancelled() {
     let chair = "SELECT count(*) FROM resource_allocations r JOIN appointments a \
                  ON (a.tenant_id, a.id, a.slot_start) = (r.tenant_id, r.appointment_id, r.appointment_slot_start) \
                  WHERE a.id = $1 AND r.usage_range = a.slot";
-    assert_eq!(superuser.query_one(chair, &[&id]).await.unwrap().get::<_, i64>(0), 1, "its chair is free now");
+    assert_eq!(superuser.query_one(chair, &[&id]).await.unwrap().get::<_, i64>(0), chairs, "its chair is free now");
     assert_eq!(server.post(&salon, "/v1/bookings", &key(), &body(start)).await.status, 201, "the slot is free");
 
     let cancelling = json!({ "bookingId": id, "reason": "ill" });
@@ -69,4 +75,6 @@ async fn a_deployments_own_bookings_are_served_moved_and_cancelled() {
                 AND context ->> 'source' = 'rest'";
     let told: String = superuser.query_one(told, &[&id]).await.unwrap().get(0);
     assert_eq!(told, "delete -, insert scheduled, update cancelled");
+    figures::agree(&superuser, &server, &owner).await;
+    server.stop();
 }

@@ -1,9 +1,10 @@
 //! The audit log: append-only, sealed behind the writers, and what is done to it all the same is found and named.
 
+mod adopted;
 mod concurrency;
 mod elsewhere;
 mod hosted;
-mod operators;
+pub mod operators;
 mod tampering;
 
 use std::path::PathBuf;

@@ -18,7 +18,7 @@ fn audit(data_dir: &Path, arguments: &[&str]) -> Output {
     command.arg("--data-dir").arg(data_dir).env_remove("DATABASE_URL").arg("audit").args(arguments).output().unwrap()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{text}"))).collect()
 }
@@ -31,7 +31,7 @@ async fn superuser(dir: &TestDir) -> Client {
     connect(&superuser_url_of(dir.path()).unwrap()).await
 }
 
-pub(super) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what}");

@@ -2,6 +2,7 @@
 //! anew from events.
 
 mod figures;
+mod first_capability;
 mod pair;
 mod rows;
 mod stock;

@@ -130,6 +130,7 @@ impl House {
                 host: "127.0.0.1".to_owned(),
                 port,
                 encryption: SmtpEncryption::None,
+                authorities: None,
                 credentials: None,
                 from: "no-reply@codeccloud.test".to_owned(),
                 timeout: manner.smtp_timeout,

@@ -10,7 +10,7 @@ fn mailing(sink: &MailSink) -> Manner {
     Manner { smtp_port: Some(sink.port), ..Manner::default() }
 }
 
-fn property(mail: &Value, name: &str) -> String {
+pub fn property(mail: &Value, name: &str) -> String {
     let unfolded = mail["calendar"].as_str().unwrap().replace("\r\n ", "");
     let value = unfolded.lines().find_map(|line| line.strip_prefix(name));
     value.unwrap_or_else(|| panic!("no {name} in {unfolded}")).to_owned()
@@ -51,23 +51,100 @@ async fn a_booking_is_confirmed_moved_across_months_and_cancelled() {
     assert_eq!(property(&mails[2], "STATUS:"), "CANCELLED");
 }
 
+/// What is said of a booking in June, of its move to July, and of its end.
+struct Words {
+    locale: &'static str,
+    zone: &'static str,
+    subjects: [&'static str; 3],
+    before: &'static str,
+    moved: &'static str,
+    after: &'static str,
+}
+
+const WORDS: [Words; 5] = [
+    Words {
+        locale: "fr-CH",
+        zone: "Europe/Zurich",
+        subjects: [
+            "Votre rendez-vous est confirmé",
+            "Votre rendez-vous a été déplacé",
+            "Votre rendez-vous a été annulé",
+        ],
+        before: "lundi 2 juin 2031, 09:00–09:30",
+        moved: "Nouvel horaire: mardi 1er juillet 2031, 04:00–04:30",
+        after: "mardi 1er juillet 2031, 04:00–04:30",
+    },
+    Words {
+        locale: "it-CH",
+        zone: "Europe/Zurich",
+        subjects: [
+            "Il suo appuntamento è confermato",
+            "Il suo appuntamento è stato spostato",
+            "Il suo appuntamento è stato annullato",
+        ],
+        before: "lunedì 2 giugno 2031, 09:00–09:30",
+        moved: "Nuovo orario: martedì 1º luglio 2031, 04:00–04:30",
+        after: "martedì 1º luglio 2031, 04:00–04:30",
+    },
+    Words {
+        locale: "en-CH",
+        zone: "Europe/Zurich",
+        subjects: [
+            "Your appointment is confirmed",
+            "Your appointment has been moved",
+            "Your appointment has been cancelled",
+        ],
+        before: "Monday 2 June 2031, 09:00–09:30",
+        moved: "New time: Tuesday 1 July 2031, 04:00–04:30",
+        after: "Tuesday 1 July 2031, 04:00–04:30",
+    },
+    Words {
+        locale: "de-CH",
+        zone: "Europe/Zurich",
+        subjects: ["Ihr Termin ist bestätigt", "Ihr Termin wurde verschoben", "Ihr Termin wurde abgesagt"],
+        before: "Montag, 2. Juni 2031, 09:00–09:30 Uhr",
+        moved: "Neu: Dienstag, 1. Juli 2031, 04:00–04:30 Uhr",
+        after: "Dienstag, 1. Juli 2031, 04:00–04:30 Uhr",
+    },
+    // Where it is another day, and another month.
+    Words {
+        locale: "en-CH",
+        zone: "America/New_York",
+        subjects: [
+            "Your appointment is confirmed",
+            "Your appointment has been moved",
+            "Your appointment has been cancelled",
+        ],
+        before: "Monday 2 June 2031, 03:00–03:30",
+        moved: "New time: Monday 30 June 2031, 22:00–22:30",
+        after: "Monday 30 June 2031, 22:00–22:30",
+    },
+];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn each_salon_writes_in_its_language() {
+async fn each_salon_writes_in_its_language_and_by_its_clock() {
     let (house, sink) = (House::on(Database::create().await, "fr-CH").await, MailSink::start());
     let worker = house.worker(mailing(&sink)).await;
     let customer = house.customer("zoe@example.ch").await;
-    let words = [
-        ("fr-CH", "Votre rendez-vous est confirmé", "lundi 2 juin 2031, 09:00–09:30"),
-        ("it-CH", "Il suo appuntamento è confermato", "lunedì 2 giugno 2031, 09:30–10:00"),
-        ("en-CH", "Your appointment is confirmed", "Monday 2 June 2031, 10:00–10:30"),
-        ("de-CH", "Ihr Termin ist bestätigt", "Montag, 2. Juni 2031, 10:30–11:00 Uhr"),
-    ];
-    for (number, (locale, subject, time)) in (0..).zip(words) {
-        house.rows.execute("UPDATE tenants SET locale = $1", &[&locale]).await.unwrap();
-        house.book(Some(customer), number).await;
-        let mail = sink.received(usize::try_from(number).unwrap() + 1).await.pop().unwrap();
-        assert_eq!(mail["subject"], format!("{subject}: Salon Aare"));
-        assert!(mail["body"].as_str().unwrap().contains(time), "{mail}");
+    for (nth, Words { locale, zone, subjects, before, moved, after }) in WORDS.iter().enumerate() {
+        house.rows.execute("UPDATE tenants SET locale = $1", &[locale]).await.unwrap();
+        house.rows.execute("UPDATE tenant_settings SET time_zone = $1", &[zone]).await.unwrap();
+        let booking = house.book(Some(customer), 0).await;
+        house.change(booking, "slot_start = '2031-07-01 02:00Z', slot_end = '2031-07-01 02:30Z'").await;
+        house.change(booking, "status = 'cancelled', cancelled_at = now()").await;
+        let mails = sink.received(3 * (nth + 1)).await.split_off(3 * nth);
+        let instants = ["20310602T070000Z", "20310701T020000Z", "20310701T020000Z"];
+        let expected = subjects.iter().zip([before, moved, after]).zip(["REQUEST", "REQUEST", "CANCEL"]).zip(instants);
+        for (sequence, (mail, (((subject, time), method), instant))) in mails.iter().zip(expected).enumerate() {
+            assert_eq!(mail["subject"], format!("{subject}: Salon Aare"));
+            let body = mail["body"].as_str().unwrap();
+            for said in [time.to_string(), format!("{subject}.")] {
+                assert!(body.lines().any(|line| line == said), "{said} in {zone}: {body}");
+            }
+            assert_eq!(mail["method"], method);
+            let calendar = ["METHOD:", "SEQUENCE:", "DTSTART:"].map(|name| property(mail, name));
+            assert_eq!(calendar, [method, &sequence.to_string(), instant], "{locale}");
+        }
     }
     worker.stop().await;
 }

@@ -16,7 +16,13 @@ pub struct MailSink {
 
 impl MailSink {
     pub fn start() -> MailSink {
+        MailSink::start_with(&[])
+    }
+
+    /// With arguments of `mail_sink.py`.
+    pub fn start_with(arguments: &[&str]) -> MailSink {
         let mut process = python("mail_sink.py")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,6 +2,7 @@
 
 pub mod appends;
 pub mod certificates;
+pub mod commands;
 pub mod cut;
 pub mod mvp;
 pub mod otlp;

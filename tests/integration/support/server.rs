@@ -232,7 +232,13 @@ impl Server {
 
     /// The salon with the token of a new member, once the server knows that one: within a second.
     pub async fn member_of(&self, salon: &Salon, data_dir: &Path, role: &str) -> Salon {
-        let member = Salon { token: token(data_dir, &salon.tenant_id, role), ..salon.clone() };
+        self.member_by(|| command(data_dir), salon, role).await
+    }
+
+    /// The same, of a server on a named database.
+    pub async fn member_by(&self, command: impl Fn() -> Command, salon: &Salon, role: &str) -> Salon {
+        let token = output_of(command(), &["token", "--tenant", &salon.tenant_id, "--role", role]).trim().to_owned();
+        let member = Salon { token, ..salon.clone() };
         let deadline = Instant::now() + Duration::from_secs(2);
         while self.get(&member, "/v1/bookings").await.status == 403 {
             assert!(Instant::now() < deadline, "the server does not learn of its new member");

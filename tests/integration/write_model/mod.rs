@@ -1,5 +1,6 @@
 //! What the write model promises beside its rules: who waits for whom, what a failure leaves behind, and what is told.
 
+mod circles;
 mod failures;
 mod fence;
 mod free_text;
@@ -52,6 +53,10 @@ impl House {
         let mut body = json!({ "bookingId": booking });
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         self.post(&format!("/v1/bookings/{booking}/{step}"), &body).await
+    }
+
+    async fn owner(&self) -> Salon {
+        self.server.member_of(&self.salon, self.dir.path(), "owner").await
     }
 
     async fn number(&self, sql: &str) -> i64 {

@@ -91,6 +91,7 @@ impl Variation {
                     execute 'alter table resource_allocations disable trigger user';
                     execute format('delete from resource_allocations where appointment_slot_start in
                         (select slot_start from appointments_%s)', month);
+                    execute format('alter table appointments_%s disable trigger user', month);
                     execute format('delete from appointments_%s', month);
                     execute 'alter table resource_allocations enable trigger user';
                     execute format('alter table appointments detach partition appointments_%s', month);
