@@ -46,24 +46,32 @@ impl EventSourcedQueries {
         EventSourcedQueries { ports, bookings }
     }
 
-    /// The newest model that has the user's last write in it, or the newest there is when that takes too long.
+    /// A model that has the user's last write in it. `Behind` when that takes too long, or when the model is history for this
+    /// tenant; where nothing else can be read, the newest model there is will do.
     pub(super) async fn fresh<P: Projection>(
         &self,
         scope: Scope,
         published: &Published<P>,
     ) -> Result<Arc<View<P>>, QueryError> {
+        let mut late = None;
         if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, scope.caller.user_id).await {
             let deadline = Instant::now() + self.ports.read_your_writes;
             if !published.wait_past(transaction_id, deadline).await {
-                tracing::warn!(projection = P::NAME, transaction_id, "a read went ahead without the user's last write");
+                late = Some(transaction_id);
             }
         }
         let view = published.view();
         if !view.live {
-            return Err(QueryError::Unavailable(format!("{} is catching up", P::NAME)));
+            return Err(QueryError::Behind(format!("{} is catching up", P::NAME)));
         }
         if view.fold.stopped.contains_key(&scope.tenant_id) {
-            return Err(QueryError::Unavailable(format!("{} is stopped for this tenant", P::NAME)));
+            return Err(QueryError::Behind(format!("{} is stopped for this tenant", P::NAME)));
+        }
+        if let Some(transaction_id) = late {
+            if self.reference(scope.tenant_id)?.stage.keeps_rows() {
+                return Err(QueryError::Behind(format!("{} has not seen transaction {transaction_id} yet", P::NAME)));
+            }
+            tracing::warn!(projection = P::NAME, transaction_id, "a read went ahead without the user's last write");
         }
         Ok(view)
     }
