@@ -16,12 +16,15 @@ use crate::ports::{
 /// moment ago.
 pub struct StagedQueries {
     pub event_sourced: Arc<dyn Queries>,
+    /// The same, from a model that may be late.
+    pub from_memory: Arc<dyn Queries>,
     pub transactional: Arc<dyn Queries>,
     pub reference: Arc<dyn Reference>,
 }
 
 impl StagedQueries {
-    /// From the projections where the stage reads these, and from the tables where a projection is behind and there are any.
+    /// From the projections where the stage reads these; where one is behind, from the tables if the stage has any. A model
+    /// that is late is better than none: while the database is away, too.
     async fn answer<'a, T>(
         &'a self,
         scope: Scope,
@@ -31,13 +34,19 @@ impl StagedQueries {
         if !stage.reads_projections() {
             return ask(&*self.transactional).await;
         }
-        match ask(&*self.event_sourced).await {
-            Err(QueryError::Behind(reason)) if stage.keeps_rows() => {
-                tracing::warn!(tenant_id = %scope.tenant_id, reason, "a read is answered from the tables");
-                ask(&*self.transactional).await
+        let behind = match ask(&*self.event_sourced).await {
+            Err(QueryError::Behind(reason)) => reason,
+            answer => return answer,
+        };
+        if stage.keeps_rows() {
+            tracing::warn!(tenant_id = %scope.tenant_id, behind, "a read is answered from the tables");
+            match ask(&*self.transactional).await {
+                Err(QueryError::Unavailable(reason)) => tracing::warn!(reason, "the tables can't be read either"),
+                answer => return answer,
             }
-            answer => answer,
         }
+        tracing::warn!(tenant_id = %scope.tenant_id, behind, "a read goes ahead with the model that there is");
+        ask(&*self.from_memory).await
     }
 }
 
