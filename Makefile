@@ -16,10 +16,12 @@ test: toolchain ## Run all tests, against a real PostgreSQL, Redis and browser
 	@scripts/install-test-tools.sh
 	@scripts/run-tests.sh
 
+# Development dependencies give others more features (proptest: regex-syntax). With a test in the selection the server is built
+# with them as well, as `make test` has done, rather than once more with everything that depends on them.
 test-api: toolchain ## Fuzz the API of real servers in both modes by their own OpenAPI document
 	@scripts/install-postgres.sh
 	@scripts/install-test-tools.sh
-	$(CARGO) build --bin codeccloud
+	$(CARGO) build --workspace --bin codeccloud --test tidy
 	@scripts/test-api.sh
 
 check: toolchain ## Formatting, lints, licences, duplicate dependencies and house rules; works offline

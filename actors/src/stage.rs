@@ -57,6 +57,14 @@ impl Stage {
         }
     }
 
+    /// Whether the tables have all that was committed.
+    pub fn keeps_rows(self) -> bool {
+        match self {
+            Stage::Mvp | Stage::Capture | Stage::Shadow | Stage::Reads | Stage::Scale => true,
+            Stage::Retired => false,
+        }
+    }
+
     /// Whether an append writes rows too.
     pub fn is_dual_write(self) -> bool {
         self == Stage::Scale

@@ -210,9 +210,10 @@ impl App {
             past: Arc::new(PostgresPastBookings::new(pools.reader.clone())),
             sessions: stores.sessions,
             clock: clock.clone(),
-            read_your_writes: Duration::from_millis(settings.projections.read_your_writes_ms),
+            read_your_writes: Some(Duration::from_millis(settings.projections.read_your_writes_ms)),
         });
         let queries: Arc<dyn Queries> = Arc::new(StagedQueries {
+            from_memory: Arc::new(event_sourced.without_waiting()),
             event_sourced: Arc::new(event_sourced),
             transactional: Arc::new(transactional),
             reference: reference.clone(),

@@ -28,6 +28,7 @@ pub struct EventSourcedQueries {
     bookings: Bookings,
 }
 
+#[derive(Clone)]
 pub struct QueryPorts {
     pub projections: Projections,
     pub reference: Arc<dyn Reference>,
@@ -35,8 +36,8 @@ pub struct QueryPorts {
     pub past: Arc<dyn PastBookings>,
     pub sessions: Arc<dyn Sessions>,
     pub clock: Arc<dyn Clock>,
-    /// How long a read waits at most for the same user's last write.
-    pub read_your_writes: Duration,
+    /// How long a read waits at most for the same user's last write; `None` takes the model as it is.
+    pub read_your_writes: Option<Duration>,
 }
 
 impl EventSourcedQueries {
@@ -46,24 +47,30 @@ impl EventSourcedQueries {
         EventSourcedQueries { ports, bookings }
     }
 
-    /// The newest model that has the user's last write in it, or the newest there is when that takes too long.
+    /// The same queries of the newest model there is, whatever the user has written since.
+    pub fn without_waiting(&self) -> EventSourcedQueries {
+        EventSourcedQueries::new(QueryPorts { read_your_writes: None, ..self.ports.clone() })
+    }
+
+    /// A model that has the user's last write in it. `Behind` when that takes too long, or when the model is history for this
+    /// tenant.
     pub(super) async fn fresh<P: Projection>(
         &self,
         scope: Scope,
         published: &Published<P>,
     ) -> Result<Arc<View<P>>, QueryError> {
-        if let Some(transaction_id) = self.ports.sessions.last_write(scope.tenant_id, scope.caller.user_id).await {
-            let deadline = Instant::now() + self.ports.read_your_writes;
-            if !published.wait_past(transaction_id, deadline).await {
-                tracing::warn!(projection = P::NAME, transaction_id, "a read went ahead without the user's last write");
-            }
+        if let Some(wait) = self.ports.read_your_writes
+            && let Some(written) = self.ports.sessions.last_write(scope.tenant_id, scope.caller.user_id).await
+            && !published.wait_past(written, Instant::now() + wait).await
+        {
+            return Err(QueryError::Behind(format!("{} has not seen transaction {written} yet", P::NAME)));
         }
         let view = published.view();
         if !view.live {
-            return Err(QueryError::Unavailable(format!("{} is catching up", P::NAME)));
+            return Err(QueryError::Behind(format!("{} is catching up", P::NAME)));
         }
         if view.fold.stopped.contains_key(&scope.tenant_id) {
-            return Err(QueryError::Unavailable(format!("{} is stopped for this tenant", P::NAME)));
+            return Err(QueryError::Behind(format!("{} is stopped for this tenant", P::NAME)));
         }
         Ok(view)
     }

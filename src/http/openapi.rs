@@ -18,6 +18,21 @@ const IF_MATCH: &str = "^(\"([0-9]{1,9}|[0-9a-f]{24})\"|\\*)$";
 
 const SCHEMAS: &str = "#/components/schemas/";
 
+/// Of answers, and what they say.
+pub const HEADERS: &[(&str, &str)] = &[
+    ("ETag", "The version of what is shown, for `If-Match` and `If-None-Match`"),
+    ("Link", "The next page, with `rel=\"next\"`; absent on the last one"),
+    ("Location", "The path of what was created"),
+    ("RateLimit-Limit", "Requests that a user may make of this endpoint in a minute"),
+    ("RateLimit-Remaining", "How many of them are left"),
+    ("RateLimit-Reset", "Seconds until all of them are there again"),
+    ("Retry-After", "Seconds after which it is worth trying again"),
+    ("X-Idempotent-Replay", "`true` when an earlier request with this key has been answered with this"),
+    ("X-Request-ID", "The request's, or one that was made up"),
+];
+
+const LIMITS: [&str; 3] = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(ROUTES));
 static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
 
@@ -49,8 +64,10 @@ fn document(routes: &[Route]) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
+            "headers": HEADERS.iter().map(described).collect::<Map<_, _>>(),
             "responses": { "Problem": {
                 "description": "An RFC 9457 problem",
+                "headers": problem_headers(),
                 "content": { problem::MEDIA_TYPE: { "schema": problem } },
             } },
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
@@ -169,7 +186,8 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     success["headers"] = success_headers(route);
     responses.insert(route.success.status, success);
     if route.versions == Versions::Read {
-        responses.insert(304, json!({ "description": "Not modified" }));
+        let headers = headers(["X-Request-ID", "ETag"]);
+        responses.insert(304, json!({ "description": "Not modified", "headers": headers }));
     }
     let mut slugs: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     for slug in route.problems() {
@@ -182,7 +200,9 @@ fn responses(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     if let Some(schema) = route.unavailable {
         let mut content = json_content(schema, schemas);
         content[problem::MEDIA_TYPE] = json!({ "schema": schemas.subschema_for::<ProblemBody<'static>>() });
-        responses.insert(503, json!({ "description": "Unavailable, or an RFC 9457 problem", "content": content }));
+        let description = "Unavailable, or an RFC 9457 problem";
+        let headers = headers(["X-Request-ID", "Retry-After"]);
+        responses.insert(503, json!({ "description": description, "headers": headers, "content": content }));
     }
     responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect()
 }
@@ -196,9 +216,23 @@ fn success_headers(route: &Route) -> Value {
         names.push("X-Idempotent-Replay");
     }
     if route.rate_limited {
-        names.extend(["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]);
+        names.extend(LIMITS);
     }
-    names.into_iter().map(|name| (name.to_owned(), json!({ "schema": { "type": "string" } }))).collect()
+    headers([names.as_slice(), route.further_headers].concat())
+}
+
+/// Whatever a problem may come with: a limit where there is one, a refusal that is repeated.
+fn problem_headers() -> Value {
+    headers(["X-Request-ID", "Retry-After", "X-Idempotent-Replay"].into_iter().chain(LIMITS))
+}
+
+fn headers<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
+    let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
+    names.into_iter().map(|name| (name.to_owned(), reference(name))).collect()
+}
+
+fn described((name, description): &(&str, &str)) -> (String, Value) {
+    ((*name).to_owned(), json!({ "description": description, "schema": { "type": "string" } }))
 }
 
 fn json_content(schema: SchemaOf, schemas: &mut SchemaGenerator) -> Value {

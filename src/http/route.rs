@@ -22,6 +22,8 @@ pub struct Route {
     /// Besides those that follow from the rest; see [`Route::problems`].
     pub further_problems: &'static [Slug],
     pub rate_limited: bool,
+    /// Of its success, besides those that follow from the rest; see `openapi::HEADERS`.
+    pub further_headers: &'static [&'static str],
     /// What it says with 503, where that is an answer of its own; a problem is possible then as well.
     pub unavailable: Option<SchemaOf>,
     pub handler: fn() -> actix_web::Route,
@@ -89,6 +91,7 @@ impl Route {
             versions: Versions::None,
             further_problems: &[],
             rate_limited: false,
+            further_headers: &[],
             unavailable: None,
             handler,
         }

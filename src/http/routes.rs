@@ -28,6 +28,10 @@ const NOT_FOUND_OR_CONFLICT: &[Slug] = &[Slug::NotFound, Slug::Conflict];
 const CONFLICT: &[Slug] = &[Slug::Conflict];
 const NOT_FOUND: &[Slug] = &[Slug::NotFound];
 
+/// A bare list says there where its next page is, and a creation where its outcome is.
+const NEXT_PAGE: &[&str] = &["Link"];
+const PLACE: &[&str] = &["Location"];
+
 pub static ROUTES: &[Route] = &[
     Route {
         summary: "Slots that can be booked",
@@ -47,14 +51,17 @@ pub static ROUTES: &[Route] = &[
         summary: "List bookings",
         query: Some(schema::<BookingQuery>),
         success: ok::<Vec<Booking<'static>>>(),
+        further_headers: NEXT_PAGE,
         ..Route::new(Verb::Get, "/v1/bookings", SALON_AND_CUSTOMER, || to(bookings::list))
     },
     Route {
         summary: "Book a slot; a customer only for themselves",
         body: Some(schema::<CreateBooking>),
         success: created::<BookingChanged<'static>>(),
+        versions: Versions::Sent,
         further_problems: NOT_FOUND_OR_CONFLICT,
         rate_limited: true,
+        further_headers: PLACE,
         ..Route::new(Verb::Post, "/v1/bookings", ANYONE, || to(bookings::create))
     },
     Route {
@@ -113,6 +120,7 @@ pub static ROUTES: &[Route] = &[
         summary: "List services",
         query: Some(schema::<ServiceQuery>),
         success: ok::<Vec<Service>>(),
+        further_headers: NEXT_PAGE,
         ..Route::new(Verb::Get, "/v1/services", ANYONE, || to(services::list))
     },
     Route {
@@ -120,6 +128,7 @@ pub static ROUTES: &[Route] = &[
         body: Some(schema::<CreateService>),
         success: created::<Service>(),
         further_problems: NOT_FOUND_OR_CONFLICT,
+        further_headers: PLACE,
         ..Route::new(Verb::Post, "/v1/services", MANAGERS, || to(services::create))
     },
     Route {
@@ -140,6 +149,7 @@ pub static ROUTES: &[Route] = &[
         summary: "List staff",
         query: Some(schema::<StaffQuery>),
         success: ok::<Vec<StaffMember>>(),
+        further_headers: NEXT_PAGE,
         ..Route::new(Verb::Get, "/v1/staff", ANYONE, || to(staff::list))
     },
     Route {
@@ -147,6 +157,7 @@ pub static ROUTES: &[Route] = &[
         body: Some(schema::<CreateStaff>),
         success: created::<StaffMember>(),
         further_problems: CONFLICT,
+        further_headers: PLACE,
         ..Route::new(Verb::Post, "/v1/staff", MANAGERS, || to(staff::create))
     },
     Route {
@@ -269,6 +280,7 @@ pub static ROUTES: &[Route] = &[
         body: Some(schema::<CreateProduct>),
         success: created::<Product>(),
         further_problems: CONFLICT,
+        further_headers: PLACE,
         ..Route::new(Verb::Post, "/v1/products", MANAGERS, || to(products::create))
     },
     Route {
@@ -368,6 +380,7 @@ pub static ROUTES: &[Route] = &[
         success: created::<WebhookSecret>(),
         versions: Versions::Sent,
         further_problems: NOT_FOUND_OR_CONFLICT,
+        further_headers: PLACE,
         ..Route::new(Verb::Post, "/v1/webhooks", MANAGERS, || to(webhooks::create))
     },
     Route {

@@ -287,6 +287,9 @@ pub enum QueryError {
     /// The answer would have more of them than anybody reads.
     #[error("more than {slots_max} slots")]
     TooManySlots { slots_max: usize },
+    /// What is read from doesn't have yet, or not at all, what the user may expect to see.
+    #[error("{0}")]
+    Behind(String),
     #[error("{0}")]
     Unavailable(String),
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, StaffId, TenantId, Version};
+use codeccloud_actors::ids::{BookingId, CustomerId, ProductId, StaffId, Version};
 use codeccloud_actors::money::Currency;
 use futures_util::future::BoxFuture;
 use jiff::civil::Date;
@@ -16,14 +16,37 @@ use crate::ports::{
 /// moment ago.
 pub struct StagedQueries {
     pub event_sourced: Arc<dyn Queries>,
+    /// The same, from a model that may be late.
+    pub from_memory: Arc<dyn Queries>,
     pub transactional: Arc<dyn Queries>,
     pub reference: Arc<dyn Reference>,
 }
 
 impl StagedQueries {
-    fn of(&self, tenant_id: TenantId) -> &dyn Queries {
-        let stage = self.reference.tenant(tenant_id).map(|reference| reference.stage).unwrap_or_default();
-        if stage.reads_projections() { &*self.event_sourced } else { &*self.transactional }
+    /// From the projections where the stage reads these; where one is behind, from the tables if the stage has any. A model
+    /// that is late is better than none: while the database is away, too.
+    async fn answer<'a, T>(
+        &'a self,
+        scope: Scope,
+        ask: impl Fn(&'a dyn Queries) -> BoxFuture<'a, Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let stage = self.reference.tenant(scope.tenant_id).map(|reference| reference.stage).unwrap_or_default();
+        if !stage.reads_projections() {
+            return ask(&*self.transactional).await;
+        }
+        let behind = match ask(&*self.event_sourced).await {
+            Err(QueryError::Behind(reason)) => reason,
+            answer => return answer,
+        };
+        if stage.keeps_rows() {
+            tracing::warn!(tenant_id = %scope.tenant_id, behind, "a read is answered from the tables");
+            match ask(&*self.transactional).await {
+                Err(QueryError::Unavailable(reason)) => tracing::warn!(reason, "the tables can't be read either"),
+                answer => return answer,
+            }
+        }
+        tracing::warn!(tenant_id = %scope.tenant_id, behind, "a read goes ahead with the model that there is");
+        ask(&*self.from_memory).await
     }
 }
 
@@ -33,19 +56,19 @@ impl Queries for StagedQueries {
         scope: Scope,
         query: AvailabilityQuery,
     ) -> BoxFuture<'_, Result<Vec<SlotOffer>, QueryError>> {
-        self.of(scope.tenant_id).availability(scope, query)
+        Box::pin(self.answer(scope, move |queries| queries.availability(scope, query.clone())))
     }
 
     fn booking(&self, scope: Scope, id: BookingId) -> BoxFuture<'_, Result<BookingView, QueryError>> {
-        self.of(scope.tenant_id).booking(scope, id)
+        Box::pin(self.answer(scope, move |queries| queries.booking(scope, id)))
     }
 
     fn bookings(&self, scope: Scope, filter: BookingFilter) -> BoxFuture<'_, Result<Page<BookingView>, QueryError>> {
-        self.of(scope.tenant_id).bookings(scope, filter)
+        Box::pin(self.answer(scope, move |queries| queries.bookings(scope, filter.clone())))
     }
 
     fn loyalty(&self, scope: Scope, customer_id: CustomerId) -> BoxFuture<'_, Result<LoyaltyView, QueryError>> {
-        self.of(scope.tenant_id).loyalty(scope, customer_id)
+        Box::pin(self.answer(scope, move |queries| queries.loyalty(scope, customer_id)))
     }
 
     fn loyalty_history(
@@ -55,7 +78,7 @@ impl Queries for StagedQueries {
         before: Option<Version>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Page<LoyaltyEntry>, QueryError>> {
-        self.of(scope.tenant_id).loyalty_history(scope, customer_id, before, limit)
+        Box::pin(self.answer(scope, move |queries| queries.loyalty_history(scope, customer_id, before, limit)))
     }
 
     fn staff_utilisation(
@@ -65,11 +88,11 @@ impl Queries for StagedQueries {
         from: Date,
         to: Date,
     ) -> BoxFuture<'_, Result<Vec<UtilisationDay>, QueryError>> {
-        self.of(scope.tenant_id).staff_utilisation(scope, staff_id, from, to)
+        Box::pin(self.answer(scope, move |queries| queries.staff_utilisation(scope, staff_id, from, to)))
     }
 
     fn stock(&self, scope: Scope, product_id: ProductId) -> BoxFuture<'_, Result<StockView, QueryError>> {
-        self.of(scope.tenant_id).stock(scope, product_id)
+        Box::pin(self.answer(scope, move |queries| queries.stock(scope, product_id)))
     }
 
     fn stock_movements(
@@ -79,11 +102,11 @@ impl Queries for StagedQueries {
         before: Option<Version>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Page<StockMovement>, QueryError>> {
-        self.of(scope.tenant_id).stock_movements(scope, product_id, before, limit)
+        Box::pin(self.answer(scope, move |queries| queries.stock_movements(scope, product_id, before, limit)))
     }
 
     fn inventory(&self, scope: Scope) -> BoxFuture<'_, Result<Vec<StockView>, QueryError>> {
-        self.of(scope.tenant_id).inventory(scope)
+        Box::pin(self.answer(scope, move |queries| queries.inventory(scope)))
     }
 
     fn dashboard(
@@ -93,10 +116,10 @@ impl Queries for StagedQueries {
         to: Date,
         currency: Currency,
     ) -> BoxFuture<'_, Result<Dashboard, QueryError>> {
-        self.of(scope.tenant_id).dashboard(scope, from, to, currency)
+        Box::pin(self.answer(scope, move |queries| queries.dashboard(scope, from, to, currency)))
     }
 
     fn revenue(&self, scope: Scope, query: RevenueQuery) -> BoxFuture<'_, Result<Vec<RevenueRow>, QueryError>> {
-        self.of(scope.tenant_id).revenue(scope, query)
+        Box::pin(self.answer(scope, move |queries| queries.revenue(scope, query)))
     }
 }

@@ -17,13 +17,15 @@ use crate::support::{Mode, Salon, Server, TestDir, in_both_modes, key, token};
 
 in_both_modes!(
     a_salon_sees_its_own_day_with_what_began_the_evening_before,
-    the_stream_tells_of_a_booking_and_ends_when_the_server_stops
+    the_stream_tells_of_a_booking_and_ends_when_the_server_stops,
+    whoever_leads_the_salon_gets_in_and_nobody_else,
+    a_session_is_a_guarded_cookie_that_ends_with_its_token,
+    the_pages_only_read,
 );
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_leads_the_salon_gets_in_and_nobody_else() {
+async fn whoever_leads_the_salon_gets_in_and_nobody_else(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     for role in ["owner", "manager"] {
@@ -53,10 +55,9 @@ async fn whoever_leads_the_salon_gets_in_and_nobody_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_is_a_guarded_cookie_that_ends_with_its_token() {
+async fn a_session_is_a_guarded_cookie_that_ends_with_its_token(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let short = operator_token(dir.path(), &salon, 90);
@@ -143,10 +144,9 @@ async fn the_stream_tells_of_a_booking_and_ends_when_the_server_stops(mode: Mode
     events.end(Duration::from_secs(1)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_pages_only_read() {
+async fn the_pages_only_read(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let session = operator_token(dir.path(), &salon, 60);

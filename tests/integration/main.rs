@@ -16,6 +16,7 @@ mod feed_running;
 mod foreign;
 mod isolation;
 mod journal;
+mod late_models;
 mod law;
 mod operations;
 mod outbox;

@@ -38,6 +38,37 @@ async fn those_who_act_for_customers_reach_no_row_of_a_foreign_tenant() {
     }
 }
 
+/// Of the own salon: what is another customer's, or nobody's, is neither seen nor changed.
+#[tokio::test]
+async fn a_customer_reaches_no_row_of_another_customer() {
+    let (database, superuser) = filled().await;
+    let two_customers = format!(
+        "update appointments set customer_id = case when slot_start < now() then '{OWN}'::uuid else '{MEMBER}' end
+             where tenant_id = '{OWN}';
+         insert into loyalty_accounts (tenant_id, customer_id, version, balance, state)
+             values ('{OWN}', '{MEMBER}', 1, 5, '{{}}');
+         insert into loyalty_ledger (tenant_id, customer_id, version, id, kind, points)
+             values ('{OWN}', '{MEMBER}', 1, gen_random_uuid(), 'points_accrued', 5)"
+    );
+    superuser.batch_execute(&two_customers).await.unwrap();
+    let customer = acting(&database, "codeccloud_customer").await;
+    for table in ["appointments", "loyalty_accounts", "loyalty_ledger"] {
+        let own = format!("select count(*) from {table} where tenant_id = $1 and customer_id = $1");
+        let own: i64 = superuser.query_one(&own, &[&OWN]).await.unwrap().get(0);
+        let all: i64 = customer.query_one(&format!("select count(*) from {table}"), &[]).await.unwrap().get(0);
+        assert!(own > 0 && all == own, "{table}: {all} seen, {own} of them the own ones");
+        for change in
+            ["update {} set tenant_id = tenant_id where customer_id = $1", "delete from {} where customer_id = $1"]
+        {
+            let change = change.replace("{}", table);
+            match customer.execute(&change, &[&MEMBER]).await {
+                Ok(rows) => assert_eq!(rows, 0, "{change}"),
+                Err(error) => assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{change}: {error:?}"),
+            }
+        }
+    }
+}
+
 /// The outbox is for all tenants, and so is whoever answers who is a member: of each they have what that takes, no more.
 #[tokio::test]
 async fn those_who_serve_all_tenants_change_nothing_but_what_is_theirs() {

@@ -24,6 +24,7 @@ const REASON_LENGTH_MAX: usize = 500;
 pub struct RescheduleBooking {
     /// The same as in the path.
     pub booking_id: BookingId,
+    /// Not past, and at most ten years ahead; less where the salon has a horizon of its own.
     pub slot_start: Timestamp,
     pub slot_end: Timestamp,
     /// At most 500 characters.

@@ -28,6 +28,7 @@ const NOTES_LENGTH_MAX: usize = 2_000;
 pub struct CreateBooking {
     pub service_id: ServiceId,
     pub staff_id: StaffId,
+    /// Not past, and at most ten years ahead; less where the salon has a horizon of its own.
     pub slot_start: Timestamp,
     pub slot_end: Timestamp,
     pub price: Money,

@@ -7,4 +7,5 @@ mod revenue;
 
 pub use dashboard::{Dashboard, DashboardQuery, dashboard};
 pub use inventory::{InventoryItem, InventoryQuery, inventory};
+pub use period::Period;
 pub use revenue::{Revenue, RevenueQuery, revenue};

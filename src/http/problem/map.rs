@@ -55,7 +55,7 @@ impl From<QueryError> for Problem {
                 let coarser = format!("must be larger: these are more than {slots_max} slots");
                 Problem::invalid(vec![FieldError::new("to", shorter), FieldError::new("granularityMinutes", coarser)])
             }
-            QueryError::Unavailable(reason) => unavailable(&reason, RETRY_AFTER_SECONDS),
+            QueryError::Behind(reason) | QueryError::Unavailable(reason) => unavailable(&reason, RETRY_AFTER_SECONDS),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::Value;
 
 use super::house::{House, Mood};
 use super::{Reply, send};
-use crate::http::route::{Access, Content, Verb};
+use crate::http::openapi::{DOCUMENT, HEADERS};
+use crate::http::route::{Access, Content, Route, Verb};
 use crate::http::routes::ROUTES;
 
 async fn served(uri: &str) -> Reply {
@@ -40,6 +43,47 @@ async fn every_route_is_in_the_document_with_its_answers() {
     }
 }
 
+/// Of the answer to that request: each header that [`HEADERS`] names is where the document has this answer.
+pub fn check_headers(method: &Method, path: &str, status: StatusCode, headers: &HeaderMap) {
+    let is_asked = |route: &&Route| route.verb.method() == *method && matches(route.path, path);
+    let Some(route) = ROUTES.iter().find(is_asked) else { return };
+    let answers = &DOCUMENT["paths"][route.path][route.verb.as_str().to_lowercase()]["responses"];
+    let mut answer = &answers[status.as_str()];
+    if answer.is_null() {
+        // The house of a test may refuse what the true one never refuses there.
+        return;
+    }
+    if let Some(reference) = answer["$ref"].as_str() {
+        answer = DOCUMENT.pointer(&reference[1..]).expect("the document is whole");
+    }
+    for (name, _) in HEADERS.iter().filter(|(name, _)| headers.contains_key(*name)) {
+        assert!(answer["headers"][name].is_object(), "{method} {path}: {status} has a {name} that nobody knows of");
+    }
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    let fits = |(part, given): (&&str, &&str)| part.starts_with('{') || part == given;
+    template.len() == path.len() && template.iter().zip(&path).all(fits)
+}
+
+/// Which lists are bare and what is created at a path of its own, so that a program finds the next page and the outcome.
+#[actix_web::test]
+async fn the_document_says_where_to_go_on() {
+    let document = served("/openapi.json").await.json();
+    let with = |header: &str| -> Vec<&str> {
+        let of = |route: &&Route| {
+            let operation = &document["paths"][route.path][route.verb.as_str().to_lowercase()];
+            operation["responses"][route.success.status.to_string()]["headers"][header].is_object()
+        };
+        ROUTES.iter().filter(of).map(|route| route.path).collect()
+    };
+    assert_eq!(with("Link"), ["/v1/bookings", "/v1/services", "/v1/staff"]);
+    assert_eq!(with("Location"), ["/v1/bookings", "/v1/services", "/v1/staff", "/v1/products", "/v1/webhooks"]);
+    let problem = document["components"]["responses"]["Problem"]["headers"].as_object().expect("headers");
+    assert!(["Retry-After", "RateLimit-Reset", "X-Request-ID"].iter().all(|name| problem.contains_key(*name)));
+}
+
 /// A server that is not ready says what is missing, and that is no problem document.
 #[actix_web::test]
 async fn the_answer_of_a_server_that_is_not_ready_is_in_the_document() {
@@ -62,6 +106,10 @@ async fn the_document_is_whole_in_itself() {
     let booking = &document["components"]["schemas"]["CreateBooking"];
     let required = booking["required"].as_array().expect("some are");
     assert!(required.contains(&"slotStart".into()) && !required.contains(&"notes".into()));
+    for body in ["CreateBooking", "RescheduleBooking"] {
+        let start = &document["components"]["schemas"][body]["properties"]["slotStart"]["description"];
+        assert!(start.as_str().is_some_and(|text| text.contains("ten years ahead")), "{body}: {start}");
+    }
     let availability = &document["paths"]["/v1/bookings/availability"]["get"]["parameters"];
     let granularity = availability.as_array().into_iter().flatten().find(|p| p["name"] == "granularityMinutes");
     let granularity = granularity.expect("a query parameter");

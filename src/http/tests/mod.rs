@@ -94,12 +94,16 @@ async fn send_to(door: Door, request: TestRequest) -> Reply {
     send_all(door, vec![request]).await.remove(0)
 }
 
+/// No answer has a header that the document doesn't know.
 async fn send_all(door: Door, requests: Vec<TestRequest>) -> Vec<Reply> {
     let app = test::init_service(app(Arc::new(door), |_| {})).await;
     let mut replies = Vec::new();
     for request in requests {
-        let response = app.call(request.to_request()).await.expect("problems are answers, not errors");
+        let request = request.to_request();
+        let (method, path) = (request.method().clone(), request.path().to_owned());
+        let response = app.call(request).await.expect("problems are answers, not errors");
         let (status, headers) = (response.status(), response.headers().clone());
+        document::check_headers(&method, &path, status, &headers);
         replies.push(Reply { status, headers, body: test::read_body(response).await.to_vec() });
     }
     replies

@@ -13,9 +13,13 @@ use agenda::{Agenda, DATE};
 use browser::Browser;
 
 use crate::admin::operator_token;
-use crate::support::{Mode, Server, TestDir, in_both_modes};
+use crate::support::{Mode, TestDir, in_both_modes};
 
-in_both_modes!(a_manager_signs_in_sees_bookings_come_and_go_and_signs_out);
+in_both_modes!(
+    a_manager_signs_in_sees_bookings_come_and_go_and_signs_out,
+    the_day_is_read_by_keyboard_alone_and_on_a_narrow_screen,
+    a_page_whose_session_ends_leads_to_the_login,
+);
 
 /// Milliseconds, in fact; but the machine may be busy with other tests.
 const SOON: Duration = Duration::from_secs(5);
@@ -94,10 +98,9 @@ async fn seen_soon(browser: &mut Browser, id: &str, seen: &str) {
     assert!(began.elapsed() < SOON, "it took {:?} until {seen}", began.elapsed());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_day_is_read_by_keyboard_alone_and_on_a_narrow_screen() {
+async fn the_day_is_read_by_keyboard_alone_and_on_a_narrow_screen(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let manager = server.member_of(&salon, dir.path(), "manager").await;
@@ -177,10 +180,9 @@ async fn every_control_shows_its_focus(browser: &mut Browser) {
     assert_eq!(reached, (0..count).collect());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_whose_session_ends_leads_to_the_login() {
+async fn a_page_whose_session_ends_leads_to_the_login(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start(dir.path());
+    let server = mode.start(dir.path());
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let mut browser = Browser::launch(&dir.path().join("profile")).await;

@@ -8,13 +8,14 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{answer, get, request, with};
-use crate::support::{Server, TestDir, key};
+use crate::support::{Mode, Server, TestDir, in_both_modes, key};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_no_route_answers_is_a_problem_too_and_is_counted() {
+in_both_modes!(what_no_route_answers_is_a_problem_too_and_is_counted, who_takes_too_long_is_told_to_come_back,);
+
+async fn what_no_route_answers_is_a_problem_too_and_is_counted(mode: Mode) {
     let dir = TestDir::new();
     let origin = "https://book.example.ch";
-    let server = Server::start_with(dir.path(), &[("CORS_ALLOWED_ORIGINS", origin)]);
+    let server = mode.start_with(dir.path(), &[("CORS_ALLOWED_ORIGINS", origin)]);
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     get(&server, &salon, "/v1/nothing").await.problem(404, "not-found", "an unknown route");
@@ -68,10 +69,9 @@ async fn what_no_route_answers_is_a_problem_too_and_is_counted() {
 }
 
 /// Slow senders hold a connection, but nothing else and not for ever.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_takes_too_long_is_told_to_come_back() {
+async fn who_takes_too_long_is_told_to_come_back(mode: Mode) {
     let dir = TestDir::new();
-    let server = Server::start_with(dir.path(), &[("CODECCLOUD_SERVER_REQUEST_TIMEOUT_MS", "300")]);
+    let server = mode.start_with(dir.path(), &[("CODECCLOUD_SERVER_REQUEST_TIMEOUT_MS", "300")]);
     server.ready().await;
     let salon = server.salon(dir.path()).await;
     let head = format!(

@@ -1,11 +1,19 @@
 //! The contract's table of inputs and their answers.
 
+use codeccloud::clock::SystemClock;
+use codeccloud_actors::ports::Clock;
+use codeccloud_actors::time::DAY_MS;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{NOWHERE, as_role, get, post, with};
 use crate::support::{Mode, TestDir, in_both_modes};
 
-in_both_modes!(inputs_get_the_answers_of_the_contract, what_stands_in_the_way_of_a_slot_is_named);
+in_both_modes!(
+    inputs_get_the_answers_of_the_contract,
+    what_stands_in_the_way_of_a_slot_is_named,
+    figures_of_days_that_are_more_than_a_year_past_are_refused,
+);
 
 async fn inputs_get_the_answers_of_the_contract(mode: Mode) {
     let dir = TestDir::new();
@@ -100,5 +108,25 @@ async fn what_stands_in_the_way_of_a_slot_is_named(mode: Mode) {
         let answer = post(&server, &salon, "/v1/bookings", &body).await;
         answer.problem(409, "conflict", reason);
         assert!(answer.body["detail"].as_str().unwrap().contains(reason), "{reason}: {}", answer.body);
+    }
+}
+
+/// However long each mode keeps them.
+async fn figures_of_days_that_are_more_than_a_year_past_are_refused(mode: Mode) {
+    let dir = TestDir::new();
+    let server = mode.start(dir.path());
+    server.ready().await;
+    let salon = server.salon(dir.path()).await;
+    let manager = server.member_of(&salon, dir.path(), "manager").await;
+    let utilisation = format!("/v1/staff/{}/utilisation", salon.staff_ids[0]);
+    for path in [utilisation.as_str(), "/v1/admin/dashboard", "/v1/admin/revenue"] {
+        let back = async |days: i64| {
+            let day = SystemClock.now().plus_millis(-days * DAY_MS).date_in(&TimeZone::UTC);
+            get(&server, &manager, &format!("{path}?from={day}&to={day}")).await
+        };
+        assert_eq!(back(364).await.status, 200, "{path}");
+        for days in [368, 500] {
+            assert_eq!(back(days).await.problem(422, "validation-error", path), ["from"], "{path}: {days} days");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod changes;
 mod edges;
 mod inputs;
 mod points;
+mod slots;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};

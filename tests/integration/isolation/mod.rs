@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use codeccloud::clock::{SystemClock, SystemIds};
+use codeccloud::postgres::embedded::superuser_url_of;
 use codeccloud_actors::ports::{Clock as _, Ids as _};
 use codeccloud_actors::time::DAY_MS;
 use serde_json::{Value, json};
 
 use crate::support::receiver::Receiver;
-use crate::support::{Mode, Reply, Salon, Server, TestDir, key, token};
+use crate::support::{Mode, Reply, Salon, Server, TestDir, connect, key, token};
 
 /// Of a salon: what each path parameter and id field stands for there.
 type Ids = BTreeMap<&'static str, String>;
@@ -44,6 +45,7 @@ impl Salons {
         let b = server.salon_named(dir.path(), "atelier-leman").await;
         let ids_of_a = Salons::ids(&server, &dir, &a, "Anna").await;
         let ids_of_b = Salons::ids(&server, &dir, &b, MARK).await;
+        outbox_is_done(&dir).await;
         Salons { server, dir, a, b, ids_of_a, ids_of_b }
     }
 
@@ -130,6 +132,18 @@ async fn delivered(server: &Server, owner: &Salon, webhook: &str) -> String {
             return text(&done["id"]);
         }
         assert!(Instant::now() < deadline, "{deliveries}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What it still marks would count as a change by whoever is asking meanwhile.
+async fn outbox_is_done(dir: &TestDir) {
+    let superuser = connect(&superuser_url_of(dir.path()).unwrap()).await;
+    let open = "select (select count(*) from outbox_events where processed_at is null)
+        + (select count(*) from app_private.outbox_finished)";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while superuser.query_one(open, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(Instant::now() < deadline, "entries of the outbox stay open");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -4,6 +4,7 @@
 mod figures;
 mod first_capability;
 mod pair;
+mod reads;
 mod rows;
 mod stock;
 
@@ -20,6 +21,8 @@ use crate::support::{Mode, TestDir, totals};
 /// Cases of commands; each takes two salons of its own.
 const CASES: u32 = 12;
 
+const CURRENCIES: [&str; 2] = ["CHF", "EUR"];
+
 fn time() -> impl Strategy<Value = Time> {
     let edge = (0..Time::EDGES.len(), 0..16_i64);
     prop_oneof![
@@ -31,7 +34,9 @@ fn time() -> impl Strategy<Value = Time> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let nth = 0..6_usize;
     let step = prop_oneof![
-        6 => (0..3_usize, time()).prop_map(|(person, time)| Step::Book { person, time }),
+        6 => (0..3_usize, time(), any::<bool>()).prop_map(|(person, time, in_euro)| {
+            Step::Book { person, time, currency: CURRENCIES[usize::from(in_euro)] }
+        }),
         3 => (nth.clone(), time()).prop_map(|(nth, time)| Step::Move { nth, time }),
         1 => (nth.clone(), any::<bool>()).prop_map(|(nth, waive_fee)| Step::Cancel { nth, waive_fee }),
         4 => (nth.clone(), 0..4_usize).prop_map(|(nth, which)| {
@@ -49,7 +54,8 @@ fn across_each_edge() -> impl Iterator<Item = Step> {
     let over = |edge: usize| Time::Edge { at: Time::EDGES[edge % Time::EDGES.len()], quarters: 0 };
     let ends: [&[&str]; 4] = [&["cancel"], &["check-in", "no-show"], &["confirm", "check-in", "complete"], &[]];
     ends.into_iter().enumerate().flat_map(move |(nth, ends)| {
-        let moved = [Step::Book { person: 1, time: over(nth) }, Step::Move { nth, time: over(nth + 1) }];
+        let currency = CURRENCIES[nth % 2];
+        let moved = [Step::Book { person: 1, time: over(nth), currency }, Step::Move { nth, time: over(nth + 1) }];
         let ended = ends.iter().map(move |step| match *step {
             "cancel" => Step::Cancel { nth, waive_fee: false },
             step => Step::Advance { nth, step },

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::figures::figures;
+use super::reads::reads;
 use super::rows::{Rows, superuser};
 use super::stock::{Shelf, StockStep};
 use crate::support::totals::{counted, kept};
@@ -21,7 +22,7 @@ use crate::support::{Reply, Salon, Server, database_of, key};
 
 #[derive(Debug, Clone)]
 pub enum Step {
-    Book { person: usize, time: Time },
+    Book { person: usize, time: Time, currency: &'static str },
     Move { nth: usize, time: Time },
     Cancel { nth: usize, waive_fee: bool },
     Advance { nth: usize, step: &'static str },
@@ -66,7 +67,7 @@ impl Time {
 pub struct Pair {
     pub transactional: Rows,
     pub dual_written: Rows,
-    /// What each salon shows of its stock and of its figures.
+    /// What each salon shows of its bookings, customers' points, stock and figures.
     pub shown: [String; 2],
     /// Of each salon, as they are kept and as its rows add up.
     pub totals: Vec<[Vec<String>; 2]>,
@@ -103,11 +104,16 @@ impl Pair {
         for salon in &salons {
             totals.push([kept(&client, id(salon)).await, counted(&client, id(salon)).await]);
         }
+        let mut pages = Vec::new();
+        for (which, salon) in salons.iter().enumerate() {
+            let made: Vec<&Value> = bookings.iter().map(|both| &both[which]).collect();
+            pages.push(shown(server, salon, &shelves[which], &made).await);
+        }
         Ok(Pair {
             totals,
             transactional: Rows::of(data_dir, id(&salons[0])).await,
             dual_written: Rows::of(data_dir, id(&salons[1])).await,
-            shown: [shown(server, &salons[0], &shelves[0]).await, shown(server, &salons[1], &shelves[1]).await],
+            shown: pages.try_into().expect("one of each salon"),
         })
     }
 
@@ -175,9 +181,10 @@ async fn asked(
 ) -> Option<Reply> {
     let booking = |nth: usize| bookings.get(nth % bookings.len().max(1)).map(|both| &both[which]);
     let (path, body) = match *step {
-        Step::Book { person, time } => {
+        Step::Book { person, time, currency } => {
             let mut body = salon.booking(person, 0, 0);
             time.put(salon, &mut body);
+            body["price"]["currency"] = json!(currency);
             body["customer"]["id"] = json!(Uuid::from_u128(0x4000_8000_0000_0000_0000 + number as u128));
             ("/v1/bookings".to_owned(), body)
         }
@@ -203,14 +210,18 @@ async fn asked(
     Some(server.post(salon, &path, &key(), &body).await)
 }
 
-async fn shown(server: &Server, salon: &Salon, shelf: &Shelf) -> String {
+async fn shown(server: &Server, salon: &Salon, shelf: &Shelf, bookings: &[&Value]) -> String {
     let mut all = shelf.shown(server, salon).await;
     all.extend(figures(server, salon).await);
+    all.extend(reads(server, salon, bookings).await);
     let mut text = all.iter().map(|page| format!("{page}\n")).collect::<String>();
     for (number, staff_id) in salon.staff_ids.iter().enumerate() {
         text = text.replace(staff_id, &format!("person {number}"));
     }
-    shelf.named(&text.replace(&salon.service_id, "service"))
+    for (number, booking) in bookings.iter().enumerate() {
+        text = text.replace(booking["id"].as_str().unwrap(), &format!("booking {number}"));
+    }
+    shelf.named(&text.replace(&salon.service_id, "service").replace(&salon.tenant_id, "salon"))
 }
 
 fn of(booking: &Value, step: &str) -> String {
