@@ -237,6 +237,18 @@ impl House {
         }
     }
 
+    /// Waits until as many entries are not planned.
+    pub async fn unplanned(&self, count: i64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let unplanned = "SELECT count(*) FROM app_private.outbox_start s JOIN outbox_events e \
+                         ON e.id > greatest(s.entry_id, s.planned_to) \
+                         WHERE NOT EXISTS (SELECT FROM app_private.outbox_planned p WHERE p.entry_id = e.id)";
+        while self.rows.query_one(unplanned, &[]).await.unwrap().get::<_, i64>(0) != count {
+            assert!(Instant::now() < deadline, "entries stay unplanned");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until as many connections listen.
     pub async fn listened(&self, count: i64) {
         let deadline = Instant::now() + Duration::from_secs(30);

@@ -13,4 +13,5 @@ mod past;
 mod scale;
 mod sink;
 mod smtp;
+mod upgrade;
 mod webhooks;
