@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use codeccloud_actors::ports::StoreError;
 use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -224,3 +225,15 @@ pub(crate) fn described(error: &tokio_postgres::Error) -> String {
         },
     }
 }
+/// Whether a check, a reference or a trigger refuses what is written: the MVP's, or a deployment's own, which no aggregate
+/// knows. Nothing but a change of the data or of the rule helps.
+pub(super) fn is_broken_rule(code: &SqlState) -> bool {
+    matches!(
+        *code,
+        SqlState::CHECK_VIOLATION
+            | SqlState::FOREIGN_KEY_VIOLATION
+            | SqlState::NOT_NULL_VIOLATION
+            | SqlState::RAISE_EXCEPTION
+    )
+}
+
