@@ -65,10 +65,15 @@ impl DatabaseRole {
             | DatabaseRole::Vault
             | DatabaseRole::Operator
             | DatabaseRole::Outbox => &[],
-            // A command's statements are as short as an append's, and who holds a lock for so long is no server.
-            DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => {
-                &["enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off", "lock_timeout = '2s'"]
-            }
+            // A command's statements are as short as an append's, and who holds a lock for so long is no server. One that
+            // stops between two of them must not keep its own.
+            DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => &[
+                "enable_seqscan = off",
+                "enable_hashjoin = off",
+                "enable_mergejoin = off",
+                "lock_timeout = '2s'",
+                "idle_in_transaction_session_timeout = '10s'",
+            ],
         };
         settings.extend(of_role.iter().map(|&setting| setting.to_owned()));
         settings
