@@ -210,6 +210,12 @@ impl Database {
 fn configured(url: &str, connect_timeout: Duration) -> Result<Config, tokio_postgres::Error> {
     let mut config: Config = url.parse()?;
     config.connect_timeout(connect_timeout).application_name("codeccloud");
+    // Encryption asks for a name; whoever is reached by the address alone goes by that.
+    if config.get_hosts().is_empty() {
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(address.to_string());
+        }
+    }
     // Tells apart a server that went away from one that is slow; the kernel's own default takes minutes.
     config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(15));
     Ok(config)
@@ -217,6 +223,18 @@ fn configured(url: &str, connect_timeout: Duration) -> Result<Config, tokio_post
 
 pub(super) fn away(error: impl std::fmt::Display) -> StoreError {
     StoreError(error.to_string())
+}
+
+/// Whether a check, a reference or a trigger refuses what is written: the MVP's, or a deployment's own, which no aggregate
+/// knows. Nothing but a change of the data or of the rule helps.
+pub(super) fn is_broken_rule(code: &SqlState) -> bool {
+    matches!(
+        *code,
+        SqlState::CHECK_VIOLATION
+            | SqlState::FOREIGN_KEY_VIOLATION
+            | SqlState::NOT_NULL_VIOLATION
+            | SqlState::RAISE_EXCEPTION
+    )
 }
 
 /// What Postgres says, which `Display` of the driver's error leaves out.
@@ -230,15 +248,3 @@ pub(crate) fn described(error: &tokio_postgres::Error) -> String {
         },
     }
 }
-/// Whether a check, a reference or a trigger refuses what is written: the MVP's, or a deployment's own, which no aggregate
-/// knows. Nothing but a change of the data or of the rule helps.
-pub(super) fn is_broken_rule(code: &SqlState) -> bool {
-    matches!(
-        *code,
-        SqlState::CHECK_VIOLATION
-            | SqlState::FOREIGN_KEY_VIOLATION
-            | SqlState::NOT_NULL_VIOLATION
-            | SqlState::RAISE_EXCEPTION
-    )
-}
-
