@@ -10,7 +10,7 @@ use codeccloud::outbox::{OutboxPorts, OutboxSettings, OutboxStore, OutboxWorker,
 use codeccloud::ports::{IdempotencyKey, NewWebhook, Webhooks};
 use codeccloud::postgres::tenants::{self, NewTenant, NewTenantService, NewTenantStaff};
 use codeccloud::postgres::{
-    DatabaseRole, OutboxWaker, PostgresEndpoints, PostgresOutbox, PostgresVault, PostgresWebhooks,
+    CallerPool, DatabaseRole, OutboxWaker, PostgresEndpoints, PostgresOutbox, PostgresVault, PostgresWebhooks,
 };
 use codeccloud::settings::SmtpEncryption;
 use codeccloud::vault::{CustomerProfile, MasterKey, MasterKeys, Vault};
@@ -165,7 +165,7 @@ impl House {
 
     pub fn endpoints(&self) -> PostgresWebhooks {
         PostgresWebhooks {
-            members: self.database.pool(DatabaseRole::Authenticated),
+            members: CallerPool::new(&self.database.database(), DatabaseRole::Authenticated, 8, Duration::from_secs(5)),
             keys: master_keys(),
             waker: OutboxWaker::default(),
             ids: Arc::new(SystemIds),
