@@ -99,16 +99,25 @@ end
 $$;
 
 -- Counts the days from `p_from` until before `p_to` anew, from what the rows say, while every writer of the tenant waits as
--- for each other's bookings. No slot is longer than `p_longest`.
+-- for each other's bookings. No slot was longer than `p_longest`; others may have been made since.
 create function app_private.recount_totals(
     p_tenant uuid, p_from date default '-infinity', p_to date default 'infinity', p_longest interval default null
 ) returns void language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-    zone text := coalesce((select time_zone from public.tenant_settings where tenant_id = p_tenant), 'Europe/Zurich');
-    begins timestamptz := p_from::timestamp at time zone zone;
-    ends timestamptz := p_to::timestamp at time zone zone;
+    zone text;
+    begins timestamptz;
+    ends timestamptz;
+    longest interval := p_longest;
 begin
     perform from public.tenants t where t.id = p_tenant for no key update;
+    -- Whatever is asked before the lock may have changed while it was waited for.
+    zone := coalesce((select s.time_zone from public.tenant_settings s where s.tenant_id = p_tenant), 'Europe/Zurich');
+    begins := p_from::timestamp at time zone zone;
+    ends := p_to::timestamp at time zone zone;
+    if longest is not null then
+        select greatest(longest, max(a.slot_end - a.slot_start)) into longest from public.appointments a
+        where a.tenant_id = p_tenant and a.slot_start >= begins - interval '2 months' and a.slot_start < begins;
+    end if;
     delete from public.sales_metrics m where m.tenant_id = p_tenant and m.day >= p_from and m.day < p_to;
     update public.availability_calendars c set booked_minutes = 0
     where c.tenant_id = p_tenant and c.day >= p_from and c.day < p_to and c.booked_minutes <> 0;
@@ -117,7 +126,7 @@ begin
         array_agg(a.slot_end), array_agg(a.price_cents), array_agg(a.currency::text), p_from, p_to
     )
     from public.appointments a
-    where a.tenant_id = p_tenant and a.slot_start < ends and a.slot_start >= coalesce(begins - p_longest, '-infinity')
+    where a.tenant_id = p_tenant and a.slot_start < ends and a.slot_start >= coalesce(begins - longest, '-infinity')
     having count(*) > 0;
 end
 $$;
@@ -164,16 +173,18 @@ begin
 end
 $$;
 
--- A change of the zone moves what has been counted to other days.
+-- A change of the zone moves what has been counted to other days. A tenant without settings is counted in Zurich's.
 create function app_private.recount_in_zone() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-    perform app_private.recount_totals(new.tenant_id);
+    if coalesce(old.time_zone, 'Europe/Zurich') <> coalesce(new.time_zone, 'Europe/Zurich') then
+        perform app_private.recount_totals(coalesce(new.tenant_id, old.tenant_id));
+    end if;
     return null;
 end
 $$;
-create trigger recount_in_zone after update of time_zone on tenant_settings
-    for each row when (old.time_zone <> new.time_zone) execute function app_private.recount_in_zone();
+create trigger recount_in_zone after insert or delete or update of time_zone on tenant_settings
+    for each row execute function app_private.recount_in_zone();
 
 -- Row security hides the tenants from an owner that it holds for.
 create function app_private.count_all_totals() returns void

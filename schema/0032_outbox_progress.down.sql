@@ -2,9 +2,28 @@
 update app_private.outbox_start set entry_id = coalesce(
     entry_id, pg_sequence_last_value(pg_get_serial_sequence('public.outbox_events', 'id')::regclass), 0
 );
+-- Where marks are other consumers', it begins behind what is planned instead. It would miss what is not, or not committed
+-- yet, among that.
+do $$
+declare
+    v_begin bigint;
+begin
+    select greatest(s.entry_id, s.planned_to, (select max(entry_id) from app_private.outbox_planned)) into v_begin
+    from app_private.outbox_start s where not s.marks_entries;
+    if exists (
+        select from app_private.outbox_start s join outbox_events e on e.id > greatest(s.entry_id, s.planned_to)
+        where e.id < v_begin and not exists (select from app_private.outbox_planned p where p.entry_id = e.id)
+    ) or exists (
+        select from app_private.outbox_planned where entry_id <= v_begin and horizon > pg_snapshot_xmin(pg_current_snapshot())
+    ) then
+        raise exception 'entries of the outbox are not planned yet: let a server run until they are, stop it, and try again';
+    end if;
+    update app_private.outbox_start set entry_id = v_begin where not marks_entries;
+end
+$$;
 update outbox_events e set processed_at = now()
 from app_private.outbox_start s
-where e.processed_at is null and e.id > s.entry_id
+where s.marks_entries and e.processed_at is null and e.id > s.entry_id
     and (e.id <= s.planned_to or exists (select from app_private.outbox_planned p where p.entry_id = e.id))
     and not exists (
         select from outbox_deliveries d

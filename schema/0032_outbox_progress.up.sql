@@ -1,6 +1,17 @@
 -- How far the outbox's worker is, kept by itself: `processed_at` of the MVP's entries belongs to whoever used it before.
 -- Whose it is, where the worker begins and whether mail is sent are facts of the database, so that all nodes agree.
 
+-- The worker takes the numbers of entries for the order in which transactions began, more or less.
+do $$
+declare
+    v_sequence regclass := pg_get_serial_sequence('public.outbox_events', 'id');
+begin
+    if (select seqcache from pg_sequence where seqrelid = v_sequence) > 1 then
+        raise exception 'the numbers of outbox_events are handed out in advance: alter sequence % cache 1', v_sequence;
+    end if;
+end
+$$;
+
 alter table app_private.outbox_start
     alter column entry_id drop not null,  -- null until a worker has run
     add column marks_entries bool not null default false,  -- whether `processed_at` is ours to set
@@ -69,6 +80,8 @@ begin
         marks_entries = entry_id = 0 or not exists (
             select from app_private.schema_migrations where adopted_at is not null
         ),
+        -- Whoever is told already must not be taken for one who begins to be.
+        sends_mail = exists (select from outbox_deliveries where handler = 'email'),
         entry_id = v_start, planned_to = v_planned_to;
 end
 $$;

@@ -129,7 +129,7 @@ impl App {
         let ids: Arc<dyn Ids> = Arc::new(SystemIds);
         let node_id = NodeId(ids.uuid());
         let pools = pools(&database, settings);
-        let (readers, members) = (pools.reader.clone(), pools.callers.members.connections.clone());
+        let (readers, members) = (pools.reader.clone(), pools.callers.members.clone());
         let reference = PostgresReference::start(&database, pools.reference, readers, members, ids.clone()).await?;
         let waker = FeedWaker::default();
         waker.start(&database, Duration::from_millis(settings.feed.coalesce_ms));
@@ -220,7 +220,7 @@ impl App {
         });
         let sealer = tokio::spawn(Sealer::new(database.clone(), sealer_settings(settings)?).run()).abort_handle();
         let webhooks = PostgresWebhooks {
-            members: pools.callers.members.connections.clone(),
+            members: pools.callers.members.clone(),
             keys: master_keys(settings)?,
             waker: outbox_waker.clone(),
             ids: ids.clone(),
@@ -264,7 +264,7 @@ impl App {
             queries: queries.clone(),
             reference: reference.clone(),
             customers: vault,
-            audit: Arc::new(PostgresAudit::new(pools.callers.members.connections.clone())),
+            audit: Arc::new(PostgresAudit::new(pools.callers.members.clone())),
             webhooks: Arc::new(webhooks),
             authenticator,
             readiness: Arc::new(Ready {

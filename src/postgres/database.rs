@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use codeccloud_actors::ports::StoreError;
 use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -64,10 +65,15 @@ impl DatabaseRole {
             | DatabaseRole::Vault
             | DatabaseRole::Operator
             | DatabaseRole::Outbox => &[],
-            // A command's statements are as short as an append's, and who holds a lock for so long is no server.
-            DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => {
-                &["enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off", "lock_timeout = '2s'"]
-            }
+            // A command's statements are as short as an append's, and who holds a lock for so long is no server. One that
+            // stops between two of them must not keep its own.
+            DatabaseRole::Authenticated | DatabaseRole::Service | DatabaseRole::Customer => &[
+                "enable_seqscan = off",
+                "enable_hashjoin = off",
+                "enable_mergejoin = off",
+                "lock_timeout = '2s'",
+                "idle_in_transaction_session_timeout = '10s'",
+            ],
         };
         settings.extend(of_role.iter().map(|&setting| setting.to_owned()));
         settings
@@ -204,6 +210,12 @@ impl Database {
 fn configured(url: &str, connect_timeout: Duration) -> Result<Config, tokio_postgres::Error> {
     let mut config: Config = url.parse()?;
     config.connect_timeout(connect_timeout).application_name("codeccloud");
+    // Encryption asks for a name; whoever is reached by the address alone goes by that.
+    if config.get_hosts().is_empty() {
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(address.to_string());
+        }
+    }
     // Tells apart a server that went away from one that is slow; the kernel's own default takes minutes.
     config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(15));
     Ok(config)
@@ -211,6 +223,18 @@ fn configured(url: &str, connect_timeout: Duration) -> Result<Config, tokio_post
 
 pub(super) fn away(error: impl std::fmt::Display) -> StoreError {
     StoreError(error.to_string())
+}
+
+/// Whether a check, a reference or a trigger refuses what is written: the MVP's, or a deployment's own, which no aggregate
+/// knows. Nothing but a change of the data or of the rule helps.
+pub(super) fn is_broken_rule(code: &SqlState) -> bool {
+    matches!(
+        *code,
+        SqlState::CHECK_VIOLATION
+            | SqlState::FOREIGN_KEY_VIOLATION
+            | SqlState::NOT_NULL_VIOLATION
+            | SqlState::RAISE_EXCEPTION
+    )
 }
 
 /// What Postgres says, which `Display` of the driver's error leaves out.

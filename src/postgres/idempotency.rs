@@ -4,7 +4,11 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{ConnectionPool, PooledClient, away};
+use super::{ConnectionPool, PooledClient, away, described};
+
+/// All of the tenant's writers queue behind whoever waits for this lock.
+const WAIT: &str = "SET LOCAL lock_timeout = '2s'";
+const SETTLE: &str = "SELECT app_private.settle_appends($1)";
 
 pub struct PostgresIdempotency {
     pool: ConnectionPool,
@@ -17,11 +21,17 @@ impl PostgresIdempotency {
     }
 
     async fn settled(&self, tenant_id: TenantId, key: &str) -> Result<Option<StoredAnswer>, StoreError> {
-        let client = self.pool.get().await.map_err(away)?;
-        // Appends hold this lock while they run, so one whose connection is gone has ended when we get it. A statement of
-        // its own, because the next one must see what that append committed.
-        let settle = "SELECT app_private.settle_appends($1)";
-        client.query_typed(settle, &[(&tenant_id.0, Type::UUID)]).await.map_err(away)?;
+        let mut client = self.pool.get().await.map_err(away)?;
+        // Appends hold this lock while they run, so one whose connection is gone has ended when we get it. A transaction
+        // of its own, because the next statement must see what that append committed.
+        let unfinished = client.unfinished();
+        let settling = async {
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(WAIT).await?;
+            transaction.query_typed(SETTLE, &[(&tenant_id.0, Type::UUID)]).await?;
+            transaction.commit().await
+        };
+        unfinished.watched(settling).await.map_err(|error| away(described(&error)))?;
         look_up(&client, tenant_id, key).await
     }
 

@@ -52,6 +52,6 @@ pub use webhooks::{PostgresEndpoints, PostgresWebhooks, rewrap_webhook_secrets};
 /// The driver's own types, for callers that hold a connection for the length of a command.
 pub use tokio_postgres::{Client, Error as DatabaseError};
 
-use database::away;
 pub(crate) use database::described;
+use database::{away, is_broken_rule};
 use vault::is_erased;

@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use actix::Arbiter;
 use codeccloud::postgres::embedded::superuser_url_of;
-use codeccloud::postgres::{ConnectionPool, DatabaseRole};
+use codeccloud::postgres::{ConnectionPool, DatabaseRole, PostgresIdempotency};
+use codeccloud_actors::ids::TenantId;
+use codeccloud_actors::ports::IdempotencyStore;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use crate::support::appends::{append, events, journal_on, stream, submit_all};
 use crate::support::{Database, Salon, Server, TestDir, connect, database_of, make_tenants};
@@ -54,6 +57,35 @@ async fn a_connection_that_was_cut_meanwhile_is_given_to_nobody() {
     until_gone(&superuser, cut).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_ne!(pid(&pool).await, cut);
+}
+
+/// As a machine that is frozen in the midst of a command.
+#[tokio::test]
+async fn who_stops_within_a_command_keeps_no_lock() {
+    let database = Database::create().await;
+    let superuser = database.superuser().await;
+    let mut stopped = Vec::new();
+    for (number, role) in (0..).zip([DatabaseRole::Authenticated, DatabaseRole::Service, DatabaseRole::Customer]) {
+        let client = database.database().connect(role).await.unwrap();
+        client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({number})")).await.unwrap();
+        stopped.push(client);
+    }
+    let freed = superuser.batch_execute("SELECT pg_advisory_lock(number) FROM generate_series(0, 2) number");
+    tokio::time::timeout(Duration::from_secs(60), freed).await.expect("their locks are free").unwrap();
+}
+
+/// All of the tenant's writers wait behind it.
+#[tokio::test]
+async fn who_looks_a_commit_up_does_not_wait_for_a_stopped_writer() {
+    let database = Database::for_appends().await;
+    let (stopped, tenant) = (database.superuser().await, TenantId(Uuid::from_u128(1)));
+    let write = format!("BEGIN; SELECT pg_advisory_xact_lock_shared(hashtextextended('{tenant}', 0))");
+    stopped.batch_execute(&write).await.unwrap();
+    let store = PostgresIdempotency::new(database.pool(DatabaseRole::Reader));
+    let looked = tokio::time::timeout(Duration::from_secs(30), store.find(tenant, "a key")).await;
+    assert!(looked.expect("it gives up").is_err());
+    stopped.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.find(tenant, "a key").await.unwrap(), None);
 }
 
 /// A projection that catches up does so on an arbiter of its own, which stops when it is done.

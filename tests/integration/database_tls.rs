@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use codeccloud::clock::SystemIds;
@@ -23,12 +24,16 @@ struct Reachable {
 
 impl Reachable {
     async fn start() -> Reachable {
+        Reachable::showing(|authority, address| authority.issue(NAME, address)).await
+    }
+
+    async fn showing(issue: impl for<'a> FnOnce(&'a Authority, &str) -> &'a Path) -> Reachable {
         // All tests' databases have the same port; this machine is all of 127.0.0.0/8.
         let [.., a, b, c] = *SystemIds.uuid().as_bytes();
         let address = Ipv4Addr::new(127, a.clamp(1, 250), b, c.clamp(1, 250));
         let database = Database::create_with(&[("listen_addresses", &address.to_string())]).await;
         let authority = Authority::new();
-        let (issued, cluster) = (authority.issue(NAME, &address.to_string()), database.cluster());
+        let (issued, cluster) = (issue(&authority, &address.to_string()), database.cluster());
         let owner = std::fs::metadata(&cluster).unwrap();
         for file in ["server.crt", "server.key"] {
             let installed = cluster.join(file);
@@ -101,6 +106,18 @@ async fn who_is_not_the_database_is_not_talked_to() {
     reachable.until("it is switched off", async || encrypted(&reachable.url(""), None).await == Ok(false)).await;
     let refused = encrypted(&required, Some(known)).await;
     assert!(refused.as_ref().is_err_and(|error| error.contains("does not support TLS")), "{refused:?}");
+}
+
+/// A certificate of the first version, as PostgreSQL's manual made them for long: nobody can prove anything with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_asked_for_fails_for_no_certificate() {
+    let reachable = Reachable::showing(|authority, _| authority.issue_old()).await;
+    let known = Some(&reachable.authority);
+    assert_eq!(encrypted(&reachable.url(""), known).await, Ok(true));
+    let refused = encrypted(&reachable.url("sslmode=require"), known).await;
+    assert!(refused.as_ref().is_err_and(|error| error.contains("UnsupportedCertVersion")), "{refused:?}");
+    let nameless = format!("postgresql:///codeccloud?user=codeccloud&hostaddr={}", reachable.address);
+    assert_eq!(encrypted(&nameless, None).await, Ok(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

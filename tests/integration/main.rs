@@ -29,6 +29,7 @@ mod schema_roles;
 mod start_and_stop;
 mod stock;
 mod support;
+mod totals;
 mod trace;
 mod upkeep;
 mod write_model;

@@ -9,7 +9,7 @@ use codeccloud::ports::{
     HoursException, IdempotencyKey, NewMember, NewService, NewStaff, NewTimeOff, Precondition, Reference,
     ReferenceError, ServiceChange, StaffChange, WorkingHours,
 };
-use codeccloud::postgres::{DatabaseRole, PostgresReference};
+use codeccloud::postgres::{CallerPool, DatabaseRole, PostgresReference};
 use codeccloud_actors::envelope::{Caller, Role};
 use codeccloud_actors::ids::{ServiceId, StaffId, TenantId, UserId};
 use codeccloud_actors::money::{Currency, Money};
@@ -203,7 +203,7 @@ async fn salon() -> (Database, Arc<PostgresReference>) {
 
 async fn start(database: &Database) -> Arc<PostgresReference> {
     let readers = database.pool(DatabaseRole::Reader);
-    let members = database.database().pool(DatabaseRole::Authenticated, MEMBERS, Duration::from_secs(5));
+    let members = CallerPool::new(&database.database(), DatabaseRole::Authenticated, MEMBERS, Duration::from_secs(5));
     let own = database.database().pool(DatabaseRole::Reader, 2, Duration::from_secs(5));
     PostgresReference::start(&database.database(), own, readers, members, Arc::new(SystemIds)).await.unwrap()
 }

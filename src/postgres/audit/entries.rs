@@ -1,6 +1,7 @@
 //! The log as its readers see it.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use codeccloud_actors::ids::TenantId;
 use codeccloud_actors::time::Timestamp;
@@ -12,20 +13,19 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::ports::{Audit, AuditEntry, Page, QueryError, Scope};
-use crate::postgres::ConnectionPool;
-use crate::postgres::PooledClient;
 use crate::postgres::types::{JsonText, PgTime};
+use crate::postgres::{CallerPool, PooledClient};
 
 const COLUMNS: &str = "id, actor_id, event_type, entity, entity_id, before, after, performed_at, context";
 
 pub struct PostgresAudit {
-    pool: ConnectionPool,
+    members: Arc<CallerPool>,
 }
 
 impl PostgresAudit {
-    /// `pool` is of members, so that the policies decide what is seen.
-    pub fn new(pool: ConnectionPool) -> PostgresAudit {
-        PostgresAudit { pool }
+    /// Members, so that the policies decide what is seen.
+    pub fn new(members: Arc<CallerPool>) -> PostgresAudit {
+        PostgresAudit { members }
     }
 
     async fn read(&self, scope: Scope, before: Option<i64>, limit: usize) -> Result<Page<AuditEntry>, QueryError> {
@@ -36,7 +36,7 @@ impl PostgresAudit {
         let (before, one_more) = (before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1);
         let parameters: [(&(dyn ToSql + Sync), Type); 3] =
             [(&tenant_id.0, Type::UUID), (&before, Type::INT8), (&one_more, Type::INT8)];
-        let client = self.pool.get().await.map_err(|error| away(&error))?;
+        let client = self.members.for_reading().await.map_err(|error| away(&error))?;
         let on_behalf = "SELECT set_config('request.jwt.claims', $1, true)";
         let rows = client.query_after((on_behalf, &[(&claims, Type::TEXT)]), (&sql, &parameters)).await;
         let rows = rows.map_err(|error| away(&error))?;

@@ -35,6 +35,8 @@ pub struct Sealer {
     database: Database,
     settings: SealerSettings,
     noted: Noted,
+    /// Whether the file says so too.
+    is_written: bool,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
 }
@@ -69,7 +71,7 @@ struct Moment {
 
 impl Sealer {
     pub fn new(database: Database, settings: SealerSettings) -> Sealer {
-        Sealer { database, settings, noted: Noted::Unread, complaint: None }
+        Sealer { database, settings, noted: Noted::Unread, is_written: false, complaint: None }
     }
 
     /// Runs until the runtime ends.
@@ -189,7 +191,7 @@ impl Sealer {
             return;
         }
         match Anchor::read(&self.settings.anchor) {
-            Ok(Some(anchor)) => self.noted = Noted::Seal(anchor),
+            Ok(Some(anchor)) => (self.noted, self.is_written) = (Noted::Seal(anchor), true),
             Ok(None) => self.noted = Noted::Nothing,
             Err(error) => {
                 metrics::gauge!(names::AUDIT_CONTRADICTED.name).set(1.0);
@@ -212,11 +214,16 @@ impl Sealer {
         }
         metrics::gauge!(names::AUDIT_CONTRADICTED.name).set(0.0);
         let anchor = Anchor::of(newest);
-        if matches!(&self.noted, Noted::Seal(noted) if *noted == anchor) {
+        let is_known = matches!(&self.noted, Noted::Seal(noted) if *noted == anchor);
+        if is_known && self.is_written {
             return Ok(());
         }
-        tracing::info!(target: "audit", number = anchor.number, seal = anchor.seal, entry = anchor.entry, "sealed");
-        match anchor.write(&self.settings.anchor) {
+        if !is_known {
+            tracing::info!(target: "audit", number = anchor.number, seal = anchor.seal, entry = anchor.entry, "sealed");
+        }
+        let written = anchor.write(&self.settings.anchor);
+        self.is_written = written.is_ok();
+        match written {
             Ok(()) => self.complaint = None,
             Err(error) => {
                 let complaint =

@@ -176,7 +176,7 @@ impl Lane {
             }
             Refused::RowInTheWay => fail_all(part, &AppendError::RowInTheWay),
             Refused::RowChanged(reason) => {
-                tracing::warn!(lane = self.name, %reason, "other software has changed a row that events are about");
+                tracing::warn!(lane = self.name, %reason, "other software has changed what events are about, or a rule of the database refuses them");
                 fail_all(part, &AppendError::RowChanged);
             }
             Refused::Erased => fail_all(part, &AppendError::CustomerMoved),

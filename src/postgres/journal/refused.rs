@@ -4,7 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::batch::parse_numbers;
 use super::columns::Columns;
-use crate::postgres::{described, is_erased};
+use crate::postgres::{described, is_broken_rule, is_erased};
 
 pub(super) enum Refused {
     /// Streams or customers that are elsewhere.
@@ -56,11 +56,10 @@ impl Refused {
             _ if *code == SqlState::EXCLUSION_VIOLATION => Refused::RowInTheWay,
             // Not where it was, or in a status from which the MVP's own trigger knows no way.
             "CC004" => Refused::RowChanged(described(error)),
-            _ if *code == SqlState::CHECK_VIOLATION || *code == SqlState::RAISE_EXCEPTION => {
-                Refused::RowChanged(described(error))
-            }
-            _ if is_erased(db) => Refused::Erased,
             "CC002" => Refused::KeysTaken(owners(detail, &columns.key_owner)),
+            _ if is_erased(db) => Refused::Erased,
+            // Unique are also what the deployment wants to be.
+            _ if is_broken_rule(code) || *code == SqlState::UNIQUE_VIOLATION => Refused::RowChanged(described(error)),
             _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
                 Refused::Transient(described(error))
             }

@@ -167,8 +167,8 @@ impl OutboxStore for PostgresOutbox {
             let from = self.scan.lock().expect("nothing panics under this lock").from();
             let round = planning::round(&mut client, from, batch_max, &plan).await;
             let (planned, last) = round.map_err(|error| away(described(&error)))?;
-            if let Planned::Entries { read, .. } = planned {
-                self.scan.lock().expect("nothing panics under this lock").saw(last, read < batch_max);
+            if let Planned::Entries { .. } = planned {
+                self.scan.lock().expect("nothing panics under this lock").saw(from, last);
             }
             Ok(planned)
         }

@@ -36,11 +36,9 @@ impl Scan {
         self.full_at.is_some_and(|at| at.elapsed() < FULL_SCAN_EVERY).then_some(self.from)
     }
 
-    pub fn saw(&mut self, last: Option<i64>, all: bool) {
-        if !all {
-            return;
-        }
-        if self.full_at.is_none_or(|at| at.elapsed() >= FULL_SCAN_EVERY) {
+    /// After a look from there; what comes next lies behind `last`.
+    pub fn saw(&mut self, from: Option<i64>, last: Option<i64>) {
+        if from.is_none() {
             self.full_at = Some(Instant::now());
         }
         self.from = self.from.max(last.unwrap_or(0) - LATE_ENTRIES);
@@ -93,11 +91,12 @@ const NOTE_FINISHED: &str = "
 
 /// An entry is numbered before its transaction commits. Once the transactions have ended that ran when an entry was planned,
 /// all entries below it can be seen. A few seconds are for one that has a number and no transaction id yet; one that is open
-/// for a day is not waited for. A horizon in the future is of the cluster that a dump was made of.
+/// for a day is not waited for. A horizon in the future is of the cluster that a dump was made of. Behind the end of what was
+/// read, entries may be unplanned for want of room in the batch.
 const ADVANCE: &str = "
     WITH passed AS (
         SELECT max(entry_id) AS entry_id FROM app_private.outbox_planned
-        WHERE planned_at < now() - interval '10 seconds' AND (
+        WHERE entry_id <= $2 AND planned_at < now() - interval '10 seconds' AND (
             horizon <= $1::text::xid8 OR planned_at < now() - interval '1 day'
             OR horizon > pg_snapshot_xmax(pg_current_snapshot())
         )
@@ -106,7 +105,7 @@ const ADVANCE: &str = "
     )
     DELETE FROM app_private.outbox_planned planned USING passed p WHERE planned.entry_id <= p.entry_id";
 
-/// What was done, and the last entry that was read. `from` is none for a look at all.
+/// What was done, and the last entry up to which all were read. `from` is none for a look at all.
 pub(super) async fn round(
     client: &mut PooledClient,
     from: Option<i64>,
@@ -130,12 +129,13 @@ pub(super) async fn round(
         };
         unplanned.leave_out_beyond(batch_max);
         let read = unplanned.entries.len();
+        let last = unplanned.entries.iter().take(batch_max).next_back().map(|entry| entry.id);
         let deliveries = plan_batch(&transaction, &mut unplanned, plan).await?;
-        if from.is_none() && read < batch_max {
-            transaction.execute_typed(ADVANCE, &[(&oldest_running, Type::TEXT)]).await?;
+        if from.is_none() {
+            let end = last.filter(|_| read >= batch_max).unwrap_or(i64::MAX);
+            transaction.execute_typed(ADVANCE, &[(&oldest_running, Type::TEXT), (&end, Type::INT8)]).await?;
         }
         transaction.commit().await?;
-        let last = unplanned.entries.last().map(|entry| entry.id);
         Ok((Planned::Entries { read, deliveries }, last))
     };
     unfinished.watched(working).await
@@ -253,4 +253,22 @@ async fn put_known(transaction: &Transaction<'_>, plan: &Plan) -> Result<(), Err
         (&plan.known.values().map(|known| known.sequence).collect::<Vec<_>>(), Type::INT4_ARRAY),
     ];
     transaction.execute_typed(PUT_KNOWN, &parameters).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backlog_is_not_passed_over_again_with_each_batch() {
+        let mut scan = Scan::default();
+        assert_eq!(scan.from(), None, "the first look is at all");
+        scan.saw(None, Some(50_000));
+        assert_eq!(scan.from(), Some(50_000 - LATE_ENTRIES));
+        scan.saw(Some(40_000), Some(50_500));
+        assert_eq!(scan.from(), Some(50_500 - LATE_ENTRIES));
+        // One that came late.
+        scan.saw(Some(40_500), Some(45_000));
+        assert_eq!(scan.from(), Some(50_500 - LATE_ENTRIES));
+    }
 }

@@ -16,14 +16,20 @@ const BEGIN: &str = "
     WHERE entry_id IS NULL OR ($1 AND NOT sends_mail)";
 
 /// Of bookings that were followed once, where nobody has listened of late: otherwise their next change would tell of all
-/// that has become of them meanwhile.
+/// that has become of them meanwhile. What is still to be told must not be known before, as in `note_bookings`.
 const REFRESH: &str = "
     UPDATE outbox_bookings b SET
         status = CASE a.status WHEN 'draft' THEN 'pending' ELSE a.status::text END,
         slot_start = a.slot_start, slot_end = a.slot_end, version = a.version, updated_at = now()
     FROM appointments a
     WHERE a.tenant_id = b.tenant_id AND a.id = b.booking_id
-        AND NOT EXISTS (SELECT FROM webhook_endpoints e WHERE e.tenant_id = b.tenant_id AND e.is_active)";
+        AND NOT EXISTS (SELECT FROM webhook_endpoints e WHERE e.tenant_id = b.tenant_id AND e.is_active)
+        AND b.booking_id NOT IN (
+            SELECT e.aggregate_id FROM app_private.outbox_start s
+            JOIN outbox_events e ON e.id > greatest(s.entry_id, s.planned_to)
+            WHERE e.aggregate_id IS NOT NULL
+                AND NOT EXISTS (SELECT FROM app_private.outbox_planned p WHERE p.entry_id = e.id)
+        )";
 
 pub(super) async fn begin(client: &mut PooledClient, with_mail: bool) -> Result<(), Error> {
     let unfinished = client.unfinished();

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::load;
 use crate::ports::{IdempotencyKey, Precondition, ReferenceError};
-use crate::postgres::described;
 use crate::postgres::pooled::{PooledClient, Unfinished};
+use crate::postgres::{described, is_broken_rule};
 
 pub(in crate::postgres) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
@@ -125,6 +125,11 @@ fn refusal(error: &tokio_postgres::Error) -> ReferenceError {
         Some(&SqlState::UNIQUE_VIOLATION) => ReferenceError::Conflict("exists already".to_owned()),
         // All that reference data refers to, besides what the change itself has found before.
         Some(&SqlState::FOREIGN_KEY_VIOLATION) => ReferenceError::NotFound("staff member"),
+        // A rule of the deployment's own, or a value that a type does not hold: later it will not be otherwise.
+        Some(code) if is_broken_rule(code) || ["22", "23"].iter().any(|class| code.code().starts_with(class)) => {
+            tracing::warn!(reason = described(error), "a rule of the database refused a change");
+            ReferenceError::Conflict("a rule of the database refuses it".to_owned())
+        }
         _ => ReferenceError::Unavailable(described(error)),
     }
 }

@@ -26,7 +26,8 @@ use uuid::Uuid;
 use self::cache::Cache;
 pub(super) use self::change::{Change, found};
 use self::strangers::Strangers;
-use super::{ConnectionPool, Connector, Database};
+use super::transactional::Turn;
+use super::{CallerPool, ConnectionPool, Database};
 use crate::ports::{
     HoursException, IdempotencyKey, NewMember, NewProduct, NewService, NewStaff, NewTimeOff, Precondition,
     ProductChange, Reference, ReferenceError, ServiceChange, StaffChange, TimeOffEntry, WorkingHours,
@@ -35,7 +36,7 @@ use crate::ports::{
 pub struct PostgresReference {
     cache: Arc<Cache>,
     readers: ConnectionPool,
-    members: ConnectionPool,
+    members: Arc<CallerPool>,
     ids: Arc<dyn Ids>,
     strangers: Strangers,
 }
@@ -49,7 +50,7 @@ impl PostgresReference {
         database: &Database,
         own: ConnectionPool,
         readers: ConnectionPool,
-        members: ConnectionPool,
+        members: Arc<CallerPool>,
         ids: Arc<dyn Ids>,
     ) -> Result<Arc<PostgresReference>, StoreError> {
         let cache = Arc::new(Cache::fill(own).await?);
@@ -62,8 +63,9 @@ impl PostgresReference {
         self.cache.age()
     }
 
-    async fn member(&self) -> Result<bb8::PooledConnection<'_, Connector>, ReferenceError> {
-        self.members.get().await.map_err(|error| ReferenceError::Unavailable(error.to_string()))
+    async fn member(&self, tenant_id: TenantId) -> Result<Turn<'_>, ReferenceError> {
+        let turn = self.members.for_command(tenant_id).await;
+        turn.map_err(|error| ReferenceError::Unavailable(error.to_string()))
     }
 
     /// Commits, and has it in memory.
@@ -105,7 +107,7 @@ impl Reference for PostgresReference {
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<'_, (ServiceId, bool)> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             let id = self.ids.uuid();
             if let Some(first) = change.claim(idempotency, self.ids.uuid(), &[id]).await? {
@@ -127,7 +129,7 @@ impl Reference for PostgresReference {
     ) -> Answer<'_, ()> {
         let to = change;
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             change.lock_service(id.0).await?;
             change.demand(precondition).await?;
@@ -144,7 +146,7 @@ impl Reference for PostgresReference {
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<'_, (ProductId, bool)> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             let id = self.ids.uuid();
             if let Some(first) = change.claim(idempotency, self.ids.uuid(), &[id]).await? {
@@ -166,7 +168,7 @@ impl Reference for PostgresReference {
     ) -> Answer<'_, ()> {
         let to = change;
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             change.lock_product(id.0).await?;
             change.demand(precondition).await?;
@@ -183,7 +185,7 @@ impl Reference for PostgresReference {
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<'_, (StaffId, bool)> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             let id = self.ids.uuid();
             if let Some(first) = change.claim(idempotency, self.ids.uuid(), &[id]).await? {
@@ -205,7 +207,7 @@ impl Reference for PostgresReference {
     ) -> Answer<'_, ()> {
         let to = change;
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             change.lock_staff_member(id.0).await?;
             change.demand(precondition).await?;
@@ -223,7 +225,7 @@ impl Reference for PostgresReference {
         precondition: Option<Precondition>,
     ) -> Answer<'_, ()> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             change.lock_staff_member(id.0).await?;
             change.demand(precondition).await?;
@@ -241,7 +243,7 @@ impl Reference for PostgresReference {
         precondition: Option<Precondition>,
     ) -> Answer<'_, ()> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             change.lock_staff_member(id.0).await?;
             change.demand(precondition).await?;
@@ -267,7 +269,7 @@ impl Reference for PostgresReference {
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<'_, (Uuid, bool)> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             let id = self.ids.uuid();
             if let Some(first) = change.claim(idempotency, self.ids.uuid(), &[id]).await? {
@@ -281,7 +283,7 @@ impl Reference for PostgresReference {
 
     fn remove_time_off(&self, tenant_id: TenantId, caller: Caller, staff_id: StaffId, id: Uuid) -> Answer<'_, ()> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             hours::remove_time_off(&change, staff_id.0, id).await?;
             self.finish(change).await
@@ -296,7 +298,7 @@ impl Reference for PostgresReference {
         idempotency: Option<IdempotencyKey>,
     ) -> Answer<'_, (UserId, Option<StaffId>, bool)> {
         Box::pin(async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             let (user_id, staff_id) = (new.user_id, new.display_name.is_some().then(|| self.ids.uuid()));
             let created: Vec<Uuid> = std::iter::once(user_id.0).chain(staff_id).collect();

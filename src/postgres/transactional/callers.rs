@@ -1,7 +1,7 @@
 //! Connections on which callers act as themselves, and who of many gets one.
 
 use std::collections::HashMap;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl CallerPools {
 /// The connections of one role. Whatever waits in the database, a part of them is left for others: a tenant whose row
 /// somebody holds keeps no more than half, commands leave some to those who read, and the other way round.
 pub struct CallerPool {
-    pub connections: ConnectionPool,
+    connections: ConnectionPool,
     wait: Duration,
     commands: Semaphore,
     reads: Semaphore,
@@ -60,7 +60,7 @@ impl CallerPool {
     }
 
     /// Of one tenant, whoever comes first is the first to get a turn.
-    pub(super) async fn for_command(&self, tenant_id: TenantId) -> Result<Turn<'_>, StoreError> {
+    pub(in crate::postgres) async fn for_command(&self, tenant_id: TenantId) -> Result<Turn<'_>, StoreError> {
         let tenant = self.tenant(tenant_id);
         let turn = async {
             let of_tenant = tenant.acquire_owned().await.map_err(away)?;
@@ -71,7 +71,7 @@ impl CallerPool {
         Ok(Turn { client, _of_all: of_all, _of_tenant: Some(of_tenant) })
     }
 
-    pub(super) async fn for_reading(&self) -> Result<Turn<'_>, StoreError> {
+    pub(in crate::postgres) async fn for_reading(&self) -> Result<Turn<'_>, StoreError> {
         let turn = tokio::time::timeout(self.wait, self.reads.acquire()).await;
         let of_all = turn.map_err(away)?.map_err(away)?;
         let client = self.connections.get().await.map_err(away)?;
@@ -85,7 +85,7 @@ impl CallerPool {
 }
 
 /// A connection for as long as it is held.
-pub(super) struct Turn<'a> {
+pub(in crate::postgres) struct Turn<'a> {
     client: PooledConnection<'a, Connector>,
     _of_all: SemaphorePermit<'a>,
     _of_tenant: Option<tokio::sync::OwnedSemaphorePermit>,
@@ -96,5 +96,11 @@ impl Deref for Turn<'_> {
 
     fn deref(&self) -> &PooledClient {
         &self.client
+    }
+}
+
+impl DerefMut for Turn<'_> {
+    fn deref_mut(&mut self) -> &mut PooledClient {
+        &mut self.client
     }
 }

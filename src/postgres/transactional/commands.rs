@@ -85,7 +85,13 @@ impl Rows {
         for attempt in 0..=RETRIES_MAX {
             match self.attempt(submission, attempt > 0).await {
                 Ok(executed) => return Ok(executed),
-                Err(Refused::Again(reason)) => tracing::debug!(reason, attempt, "a command is decided again"),
+                Err(Refused::Taken(reason)) if attempt == RETRIES_MAX => {
+                    tracing::warn!(reason, "a rule of the database refused a command");
+                    return Err(ExecutionError::RowChanged);
+                }
+                Err(Refused::Again(reason) | Refused::Taken(reason)) => {
+                    tracing::debug!(reason, attempt, "a command is decided again");
+                }
                 Err(Refused::RowInTheWay) if !in_the_way => in_the_way = true,
                 Err(Refused::RowInTheWay) => return Err(ExecutionError::RowInTheWay),
                 Err(Refused::KeyTaken) => {

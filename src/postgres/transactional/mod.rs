@@ -15,6 +15,7 @@ mod rows;
 mod stock;
 mod transaction;
 
+pub(super) use callers::Turn;
 pub use callers::{CallerPool, CallerPools};
 pub use commands::{TransactionalCommands, TransactionalPorts};
 pub use months::PostgresMonths;

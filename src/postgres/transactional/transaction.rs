@@ -15,14 +15,15 @@ use codeccloud_actors::time::Slot;
 use futures_util::future::{OptionFuture, join, join3};
 use serde_json::value::RawValue;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::refused::Refused;
 use super::rows::{self, APPOINTMENT, Appointment, STOCK};
-use crate::postgres::described;
 use crate::postgres::pooled::PooledClient;
 use crate::postgres::row_writer::{self, RowColumns};
 use crate::postgres::types::{PgMicros, PgTime};
+use crate::postgres::{described, is_broken_rule};
 
 type Argument<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -148,7 +149,7 @@ impl<'a> CommandTransaction<'a> {
         // The commit is on its way with them: where an answer is lost, so is its own.
         let transaction_id = settled.map_err(answer_or_lost)?;
         written.transpose().map_err(answer_or_lost)?;
-        committed.map_err(|error| lost(&error))?;
+        committed.map_err(deferred_or_lost)?;
         Ok(transaction_id)
     }
 
@@ -202,6 +203,12 @@ impl<'a> CommandTransaction<'a> {
 fn answer_or_lost(error: tokio_postgres::Error) -> Refused {
     let is_answer = error.as_db_error().is_some_and(|db| !db.code().code().starts_with("08"));
     if is_answer { error.into() } else { lost(&error) }
+}
+
+/// What was put off until the commit and fails there takes the transaction back. After anything else it may have gone through.
+fn deferred_or_lost(error: tokio_postgres::Error) -> Refused {
+    let is_deferred = error.code().is_some_and(|code| is_broken_rule(code) || *code == SqlState::UNIQUE_VIOLATION);
+    if is_deferred { error.into() } else { lost(&error) }
 }
 
 /// Anything may have become of it: whoever has the key finds out.

@@ -15,7 +15,8 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::reference::Change;
-use super::{ConnectionPool, OutboxWaker, away};
+use super::transactional::Turn;
+use super::{CallerPool, OutboxWaker};
 use crate::outbox::BookingChange;
 use crate::outbox::webhooks::{SigningSecret, TargetUrl, secret_purpose};
 use crate::ports::{
@@ -31,7 +32,7 @@ const ENDPOINTS_MAX: i64 = 50;
 
 pub struct PostgresWebhooks {
     /// Of the role `authenticated`.
-    pub members: ConnectionPool,
+    pub members: Arc<CallerPool>,
     pub keys: MasterKeys,
     pub waker: OutboxWaker,
     pub ids: Arc<dyn Ids>,
@@ -42,8 +43,13 @@ pub struct PostgresWebhooks {
 type Answer<'a, T> = BoxFuture<'a, Result<T, ReferenceError>>;
 
 impl PostgresWebhooks {
-    async fn member(&self) -> Result<bb8::PooledConnection<'_, super::Connector>, ReferenceError> {
-        self.members.get().await.map_err(|error| ReferenceError::Unavailable(away(error).to_string()))
+    async fn member(&self, tenant_id: TenantId) -> Result<Turn<'_>, ReferenceError> {
+        let turn = self.members.for_command(tenant_id).await;
+        turn.map_err(|error| ReferenceError::Unavailable(error.to_string()))
+    }
+
+    async fn reader(&self) -> Result<Turn<'_>, ReferenceError> {
+        self.members.for_reading().await.map_err(|error| ReferenceError::Unavailable(error.to_string()))
     }
 
     fn check(&self, url: Option<&str>, event_types: Option<&[String]>) -> Result<(), ReferenceError> {
@@ -77,7 +83,7 @@ impl PostgresWebhooks {
 impl Webhooks for PostgresWebhooks {
     fn list(&self, tenant_id: TenantId, caller: Caller) -> Answer<'_, Vec<WebhookView>> {
         async move {
-            let mut client = self.member().await?;
+            let mut client = self.reader().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::list(&change).await
         }
@@ -86,7 +92,7 @@ impl Webhooks for PostgresWebhooks {
 
     fn get(&self, tenant_id: TenantId, caller: Caller, id: Uuid) -> Answer<'_, WebhookView> {
         async move {
-            let mut client = self.member().await?;
+            let mut client = self.reader().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::get(&change, id).await
         }
@@ -102,7 +108,7 @@ impl Webhooks for PostgresWebhooks {
     ) -> Answer<'_, (WebhookView, String, bool)> {
         async move {
             self.check(Some(&new.url), Some(&new.event_types))?;
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             let id = self.ids.uuid();
             if let Some(first) = change.claim(Some(idempotency), self.ids.uuid(), &[id]).await? {
@@ -132,7 +138,7 @@ impl Webhooks for PostgresWebhooks {
     ) -> Answer<'_, WebhookView> {
         async move {
             self.check(to.url.as_deref(), to.event_types.as_deref())?;
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::lock(&change, id, expected).await?;
             if to.active == Some(true) {
@@ -148,7 +154,7 @@ impl Webhooks for PostgresWebhooks {
 
     fn delete(&self, tenant_id: TenantId, caller: Caller, id: Uuid, expected: Option<Version>) -> Answer<'_, ()> {
         async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::lock(&change, id, expected).await?;
             rows::delete(&change, id).await?;
@@ -165,7 +171,7 @@ impl Webhooks for PostgresWebhooks {
         idempotency: IdempotencyKey,
     ) -> Answer<'_, (WebhookView, String, bool)> {
         async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::lock(&change, id, None).await?;
             if change.claim(Some(idempotency), self.ids.uuid(), &[id]).await?.is_some() {
@@ -191,7 +197,7 @@ impl Webhooks for PostgresWebhooks {
         limit: usize,
     ) -> Answer<'_, Page<WebhookDeliveryView>> {
         async move {
-            let mut client = self.member().await?;
+            let mut client = self.reader().await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::get(&change, id).await?;
             rows::deliveries(&change, id, before, limit).await
@@ -208,7 +214,7 @@ impl Webhooks for PostgresWebhooks {
         idempotency: IdempotencyKey,
     ) -> Answer<'_, (WebhookDeliveryView, bool)> {
         async move {
-            let mut client = self.member().await?;
+            let mut client = self.member(tenant_id).await?;
             let change = Change::begin(&mut client, tenant_id, caller).await?;
             rows::get(&change, id).await?;
             if change.claim(Some(idempotency), self.ids.uuid(), &[delivery_id]).await?.is_some() {

@@ -106,6 +106,53 @@ const DAMAGES: &[(&str, &str, &str)] = &[
         "audit_log.id: it has no sequence of its own: alter sequence … owned by public.audit_log.id",
         "alter sequence audit_log_id_seq owned by audit_log.id",
     ),
+    (
+        "alter sequence outbox_events_id_seq cache 50",
+        "outbox_events.id: its numbers are handed out in advance: alter sequence outbox_events_id_seq cache 1",
+        "alter sequence outbox_events_id_seq cache 1",
+    ),
+    // Rights.
+    (
+        "alter function app_private.is_tenant_member(uuid) security invoker",
+        "app_private.is_tenant_member(uuid): it runs with its caller's rights, and functions of the server ask it with theirs: \
+         alter function app_private.is_tenant_member(uuid) security definer",
+        "alter function app_private.is_tenant_member(uuid) security definer",
+    ),
+    (
+        "create function own_log() returns trigger language plpgsql as $$ begin insert into audit_log (event_type) values ('insert');
+            return null; end $$;
+            create trigger own_log after insert on products for each row execute function own_log()",
+        "products: the trigger own_log writes with the rights of whoever changes a row, and the server's roles have none there: \
+         alter function own_log() security definer",
+        "drop function own_log() cascade",
+    ),
+    (
+        "alter function public.apply_movement() security invoker",
+        "product_stock_movements: the trigger apply_movement writes with the rights of whoever changes a row, and the server's \
+         roles have none there: alter function apply_movement() security definer",
+        "alter function public.apply_movement() security definer",
+    ),
+    // What a trigger does, and by whom.
+    (
+        "create function low() returns trigger language plpgsql security definer as $$ begin
+                if exists (select from product_stock where quantity_on_hand < 3) then
+                    insert into outbox_events (aggregate, event_type, payload) values ('low', 'insert', '{}');
+                end if;
+                return null;
+            end $$;
+            create trigger low after insert on product_stock_movements for each row execute function low()",
+        "product_stock_movements: the trigger low both sums the stock and records: make two of it",
+        "drop function low() cascade",
+    ),
+    (
+        "create function note(text) returns void language sql as $$ insert into audit_log (event_type) values ('insert') $$;
+            create function noting(text) returns void language plpgsql as $$ begin perform public.note($1); end $$;
+            create function on_noted() returns trigger language plpgsql security definer as $$ begin perform public.noting('x');
+            return null; end $$;
+            create trigger noted after insert on resource_allocations for each row execute function on_noted()",
+        "resource_allocations: the trigger noted records by calling noting: let on_noted() write the entries itself",
+        "drop function on_noted() cascade; drop function noting(text); drop function note(text)",
+    ),
     // Months.
     (
         "create table appointments_203001 partition of appointments for values from ('2030-01-01Z') to ('2030-04-01Z');

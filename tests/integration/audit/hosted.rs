@@ -80,3 +80,22 @@ async fn a_note_that_cant_be_read_is_left_as_it_is() {
     until("it is noted anew", async || Anchor::read(&anchor).is_ok_and(|noted| noted.is_some())).await;
     assert_eq!(Anchor::read(&anchor).unwrap().unwrap().number, newest(&superuser).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_that_cant_be_written_is_written_later() {
+    let (database, dir) = (Database::create().await, TestDir::new());
+    let superuser = database.superuser().await;
+    let anchor = dir.path().join("audit-seal.json");
+    let settings = SealerSettings { keys: keys(), every: Duration::from_millis(20), anchor: anchor.clone() };
+    // Where the note is drafted.
+    let in_the_way = anchor.with_extension(format!("draft-{}", std::process::id()));
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    tokio::spawn(Sealer::new(database.database(), settings).run());
+    write(&superuser, 1).await;
+    until("it seals", async || newest(&superuser).await == 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Nothing more is sealed from here on.
+    std::fs::remove_dir(&in_the_way).unwrap();
+    until("it is noted", async || Anchor::read(&anchor).is_ok_and(|noted| noted.is_some())).await;
+    assert_eq!(Anchor::read(&anchor).unwrap().unwrap().number, 1);
+}

@@ -10,7 +10,7 @@ use codeccloud::outbox::{OutboxPorts, OutboxSettings, OutboxStore, OutboxWorker,
 use codeccloud::ports::{IdempotencyKey, NewWebhook, Webhooks};
 use codeccloud::postgres::tenants::{self, NewTenant, NewTenantService, NewTenantStaff};
 use codeccloud::postgres::{
-    DatabaseRole, OutboxWaker, PostgresEndpoints, PostgresOutbox, PostgresVault, PostgresWebhooks,
+    CallerPool, DatabaseRole, OutboxWaker, PostgresEndpoints, PostgresOutbox, PostgresVault, PostgresWebhooks,
 };
 use codeccloud::settings::SmtpEncryption;
 use codeccloud::vault::{CustomerProfile, MasterKey, MasterKeys, Vault};
@@ -166,7 +166,7 @@ impl House {
 
     pub fn endpoints(&self) -> PostgresWebhooks {
         PostgresWebhooks {
-            members: self.database.pool(DatabaseRole::Authenticated),
+            members: CallerPool::new(&self.database.database(), DatabaseRole::Authenticated, 8, Duration::from_secs(5)),
             keys: master_keys(),
             waker: OutboxWaker::default(),
             ids: Arc::new(SystemIds),
@@ -234,6 +234,18 @@ impl House {
                 return;
             }
             assert!(Instant::now() < deadline, "{open} entries stay open: {:#?}", self.deliveries().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until as many entries are not planned.
+    pub async fn unplanned(&self, count: i64) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let unplanned = "SELECT count(*) FROM app_private.outbox_start s JOIN outbox_events e \
+                         ON e.id > greatest(s.entry_id, s.planned_to) \
+                         WHERE NOT EXISTS (SELECT FROM app_private.outbox_planned p WHERE p.entry_id = e.id)";
+        while self.rows.query_one(unplanned, &[]).await.unwrap().get::<_, i64>(0) != count {
+            assert!(Instant::now() < deadline, "entries stay unplanned");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

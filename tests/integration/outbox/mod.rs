@@ -15,4 +15,5 @@ mod posted;
 mod scale;
 mod sink;
 mod smtp;
+mod upgrade;
 mod webhooks;

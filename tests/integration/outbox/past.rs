@@ -1,10 +1,13 @@
 //! On a database with a past: what was there before the outbox is nobody's business here.
 
+use std::sync::Arc;
+
 use super::house::{House, Manner};
 use super::sink::MailSink;
 use crate::support::Database;
 use crate::support::receiver::Receiver;
-use codeccloud::postgres::schema;
+use codeccloud::outbox::{OutboxStore, Plan, PlanEntries};
+use codeccloud::postgres::{DatabaseRole, PostgresOutbox, schema};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_from_before_are_left_alone_and_later_ones_are_told() {
@@ -51,4 +54,28 @@ async fn an_entry_that_commits_late_is_told_too() {
     late.batch_execute("COMMIT").await.unwrap();
     house.settled().await;
     worker.stop().await;
+}
+
+/// How far all is planned is noted while a backlog is worked off, not only when it is.
+#[tokio::test]
+async fn a_backlog_leaves_what_is_behind_it() {
+    let database = Database::create().await;
+    let (rows, pool) = (database.superuser().await, database.pool(DatabaseRole::Outbox));
+    PostgresOutbox::new(pool.clone()).begin(false).await.unwrap();
+    let entries = "INSERT INTO outbox_events (aggregate, event_type, payload) \
+                   SELECT 'products', 'insert', '{}' FROM generate_series(1, 100)";
+    rows.batch_execute(entries).await.unwrap();
+    let plan: PlanEntries = Arc::new(|_| Plan::default());
+    // Each begins with a look at all.
+    for _ in 0..2 {
+        PostgresOutbox::new(pool.clone()).plan(20, plan.clone()).await.unwrap();
+        rows.batch_execute("UPDATE app_private.outbox_planned SET planned_at = now() - interval '1 minute'")
+            .await
+            .unwrap();
+    }
+    PostgresOutbox::new(pool).plan(20, plan).await.unwrap();
+    let reached =
+        "SELECT s.planned_to, (SELECT count(*) FROM app_private.outbox_planned) FROM app_private.outbox_start s";
+    let reached = rows.query_one(reached, &[]).await.unwrap();
+    assert_eq!((reached.get::<_, i64>(0), reached.get::<_, i64>(1)), (40, 20));
 }

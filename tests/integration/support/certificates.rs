@@ -34,9 +34,18 @@ impl Authority {
     pub fn issue(&self, name: &str, address: &str) -> &Path {
         let extensions = format!("basicConstraints=CA:FALSE\nsubjectAltName=DNS:{name},IP:{address}\n");
         std::fs::write(self.dir.path().join("extensions"), extensions).unwrap();
+        self.sign(&["-extfile", "extensions"])
+    }
+
+    /// The same without extensions, which makes it a certificate of the first version.
+    pub fn issue_old(&self) -> &Path {
+        self.sign(&[])
+    }
+
+    fn sign(&self, extensions: &[&str]) -> &Path {
         self.openssl(&[&KEY[..], &["-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=A database"]].concat());
         let signed = ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
-        self.openssl(&[&signed[..], &["-days", "2", "-extfile", "extensions", "-out", "server.crt"]].concat());
+        self.openssl(&[&signed[..], &["-days", "2", "-out", "server.crt"], extensions].concat());
         self.dir.path()
     }
 

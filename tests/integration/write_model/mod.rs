@@ -5,6 +5,7 @@ mod failures;
 mod fence;
 mod free_text;
 mod microseconds;
+mod own_rules;
 mod prompt;
 mod told;
 mod waiting;

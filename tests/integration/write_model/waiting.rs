@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use codeccloud::postgres::embedded::superuser_url_of;
 use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::House;
-use crate::support::{Mode, in_both_modes, key};
+use crate::support::{Mode, connect, in_both_modes, key};
 
 in_both_modes!(what_is_not_there_is_said_while_others_write);
 
@@ -50,4 +51,34 @@ async fn a_salon_whose_row_somebody_holds_costs_no_other_salon_anything() {
     }
     house.psql.batch_execute("ROLLBACK").await.unwrap();
     house.booked(&house.salon.booking(0, 0, 0)).await;
+}
+
+/// Changes of products raise the tenant's version.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_salon_whose_row_somebody_holds_leave_connections_to_others() {
+    let mut house = House::open(Mode::Mvp).await;
+    house.salon = house.server.member_of(&house.salon, house.dir.path(), "owner").await;
+    let held = format!("BEGIN; SELECT FROM tenants WHERE id = '{}' FOR UPDATE", house.salon.tenant_id);
+    house.psql.batch_execute(&held).await.unwrap();
+    let changes = join_all((0..16).map(async |number| {
+        let body =
+            json!({ "sku": format!("S-{number}"), "name": "Shampoo", "price": { "amount": 100, "currency": "CHF" } });
+        house.server.post(&house.salon, "/v1/products", &key(), &body).await
+    }));
+    let observer = connect(&superuser_url_of(house.dir.path()).unwrap()).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let observed = async {
+        let mut most = 0;
+        for _ in 0..100 {
+            most = most.max(observer.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        house.psql.batch_execute("ROLLBACK").await.unwrap();
+        most
+    };
+    let (replies, most) = futures_util::join!(changes, observed);
+    assert!((1..=4).contains(&most), "{most} of 8 connections wait for the salon");
+    for reply in replies {
+        assert_eq!(reply.status, 201, "{}", reply.text);
+    }
 }

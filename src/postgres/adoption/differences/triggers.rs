@@ -7,6 +7,14 @@ use tokio_postgres::{Client, Error};
 use super::Difference;
 use crate::postgres::adoption::expected::TRIGGERED;
 
+/// Where a trigger stands, its name and its function, of those tables and of single months.
+const TRIGGERS: &str = "select t.tgrelid::regclass::text, t.tgname::text, p.oid::regprocedure::text, p.prosrc
+    from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_class c on c.oid = t.tgrelid
+    where not t.tgisinternal and t.tgparentid = 0 and c.relnamespace = 'public'::regnamespace
+        and (c.relname = any($1::text[]) or c.oid in (
+            select inhrelid from pg_inherits where inhparent = 'public.appointments'::regclass
+        ))";
+const RECORDS: &str = "\\m(audit_log|outbox_events|data_version)\\M";
 const EFFECTS: [&str; 3] = ["audit_log", "outbox_events", "data_version"];
 const INSERT: i16 = 1 << 2;
 const DELETE: i16 = 1 << 3;
@@ -16,6 +24,9 @@ pub(super) async fn compare(client: &Client) -> Result<Vec<Difference>, Error> {
     let mut differences = recording(client).await?;
     differences.extend(not_to_be_left_alone(client).await?);
     differences.extend(stock(client).await?);
+    differences.extend(with_callers_rights(client).await?);
+    differences.extend(doing_several_things(client).await?);
+    differences.extend(recording_by_others(client).await?);
     differences.extend(after_ours(client).await?);
     Ok(differences)
 }
@@ -51,6 +62,60 @@ async fn stock(client: &Client) -> Result<Vec<Difference>, Error> {
     }
     let text = "no trigger keeps product_stock the sum of what is inserted there, or it is disabled";
     Ok(vec![Difference::refuses("product_stock_movements", text)])
+}
+
+/// Commands act in roles of the server's, and none of those may write there. What is disabled is noted elsewhere.
+async fn with_callers_rights(client: &Client) -> Result<Vec<Difference>, Error> {
+    let sql = format!(
+        "{TRIGGERS} and t.tgtype & 66 = 0 and t.tgenabled <> 'D' and not p.prosecdef and (p.prosrc ~ '{RECORDS}'
+            or t.tgrelid = 'public.product_stock_movements'::regclass and p.prosrc ~ '\\mproduct_stock\\M') order by 1, 2"
+    );
+    let difference = |row: &tokio_postgres::Row| {
+        let (name, function): (&str, &str) = (row.get(1), row.get(2));
+        let text = format!(
+            "the trigger {name} writes with the rights of whoever changes a row, and the server's roles have none there: \
+             alter function {function} security definer"
+        );
+        Difference::refuses(row.get::<_, String>(0), text)
+    };
+    Ok(client.query(&sql, &[&&TRIGGERED[..]]).await?.iter().map(difference).collect())
+}
+
+/// In scale mode the one is left to the store, and the other one is not.
+async fn doing_several_things(client: &Client) -> Result<Vec<Difference>, Error> {
+    let sql = format!(
+        "{TRIGGERS} and t.tgrelid = 'public.product_stock_movements'::regclass and p.prosrc ~ '{RECORDS}'
+            and p.prosrc ~ '\\mproduct_stock\\M' order by 1, 2"
+    );
+    let difference = |row: &tokio_postgres::Row| {
+        let text = format!("the trigger {} both sums the stock and records: make two of it", row.get::<_, &str>(1));
+        Difference::refuses(row.get::<_, String>(0), text)
+    };
+    Ok(client.query(&sql, &[&&TRIGGERED[..]]).await?.iter().map(difference).collect())
+}
+
+/// By functions that the trigger's own calls: it would not be found, and in scale mode each row recorded twice.
+async fn recording_by_others(client: &Client) -> Result<Vec<Difference>, Error> {
+    let sql = format!(
+        "with recursive functions as (
+            select p.oid, p.proname::text as name, p.prosrc from pg_proc p
+            where p.prorettype <> 'trigger'::regtype and p.proname ~ '^\\w+$' and p.pronamespace <> all(array[
+                'pg_catalog', 'information_schema']::regnamespace[])
+        ), recorders as (
+            select * from functions where prosrc ~ '{RECORDS}'
+            union
+            select f.* from functions f join recorders r on f.prosrc ~ ('\\m' || r.name || '\\M')
+        )
+        select found.*, (select min(name) from recorders r where found.source ~ ('\\m' || r.name || '\\M'))
+        from ({TRIGGERS} and p.prosrc !~ '{RECORDS}') found (relation, name, function, source)
+        where exists (select from recorders r where found.source ~ ('\\m' || r.name || '\\M')) order by 1, 2"
+    );
+    let difference = |row: &tokio_postgres::Row| {
+        let (name, function, other): (&str, &str, &str) = (row.get(1), row.get(2), row.get(4));
+        let text = format!("the trigger {name} records by calling {other}: let {function} write the entries itself");
+        Difference::refuses(row.get::<_, String>(0), text)
+    };
+    Ok(client.query(&sql, &[&&TRIGGERED[..]]).await?.iter().map(difference).collect())
 }
 
 /// Ours looks at bounds of slots that must not be changed behind it; triggers fire in the order of their names.
